@@ -1,0 +1,2 @@
+//! The `cdt` binary.
+fn main() {}

@@ -1,0 +1,162 @@
+//! What a single row must obey whoever made it: values that their types admit, and numbers that the layout knows. The
+//! writer ensures it row by row; here it is checked by column for rows that were read.
+
+use crate::rows::lane32;
+use crate::table::columns::{calls, commands, events, memory, rng, timing};
+use crate::{Column, ColumnType, Field, Layout, Ragged, RowError, Rows, ScalarType, TableId, TableKind};
+
+/// Checks every row of the loaded channels.
+pub(crate) fn check(rows: &Rows) -> Result<(), RowError> {
+    let layout = rows.layout().clone();
+    for (index, schema) in layout.tables().iter().enumerate() {
+        if !rows.loaded().contains(schema.channel) {
+            continue;
+        }
+        let table = rows.table(TableId(index));
+        for (column, declared) in table.columns.iter().zip(&schema.columns) {
+            if let ColumnType::Scalar(ty) = declared.column_type {
+                check_column(column, ty)
+                    .map_err(|rule| RowError::new(format!("{}.{}", schema.name, declared.name), rule))?;
+            }
+        }
+        check_numbers(rows, TableId(index), &layout).map_err(|rule| RowError::new(&schema.name, rule))?;
+    }
+    Ok(())
+}
+
+fn check_column(column: &Column, scalar_type: ScalarType) -> Result<(), String> {
+    let bad = match (column, scalar_type) {
+        (Column::W8(lanes), ScalarType::Bool) => lanes.iter().map(|&lane| u64::from(lane)).find(|&lane| lane > 1),
+        (Column::W32(lanes), ScalarType::F32 | ScalarType::U16) => {
+            lanes.iter().map(|&lane| u64::from(lane)).find(|&lane| !scalar_type.admits(lane))
+        }
+        (Column::W64(lanes), ScalarType::F64) => lanes.iter().copied().find(|&lane| !scalar_type.admits(lane)),
+        _ => None,
+    };
+    match bad {
+        Some(bits) => Err(format!("{bits:#x} is no value of type {scalar_type}")),
+        None => Ok(()),
+    }
+}
+
+/// Checks columns that hold indices into the layout's lists, and byte strings whose length the layout says.
+fn check_numbers(rows: &Rows, id: TableId, layout: &Layout) -> Result<(), String> {
+    let columns = &rows.table(id).columns;
+    let below = |column: usize, limit: usize, what: &str| {
+        let count = columns[column].len();
+        match (0..count).map(|row| columns[column].bits(row)).find(|&bits| bits >= limit as u64) {
+            Some(bits) => Err(format!("{what} {bits} is not declared; the layout has {limit}")),
+            None => Ok(()),
+        }
+    };
+    match layout.tables()[id.0].kind {
+        TableKind::Commands => {
+            below(commands::PLAYER, usize::from(layout.spec().players), "player")?;
+            below(commands::KIND, layout.command_kinds().len(), "command kind")?;
+            check_values(columns, commands::KIND, commands::ARGS, |kind| &layout.command_kinds()[kind].args)
+        }
+        TableKind::Rng => below(rng::STREAM, layout.rng_streams().len(), "stream"),
+        TableKind::Calls => {
+            below(calls::SYSCALL, layout.syscalls().len(), "syscall")?;
+            below(calls::STAGE, layout.spec().stages.len(), "stage")?;
+            below(calls::DECISION, 2, "decision")?;
+            check_values(columns, calls::SYSCALL, calls::ARGS, |kind| &layout.syscalls()[kind].args)?;
+            check_results(columns, layout)
+        }
+        TableKind::Timing => below(timing::STAGE, layout.spec().stages.len(), "stage"),
+        TableKind::Events => {
+            below(events::KIND, layout.event_kinds().len(), "event kind")?;
+            below(events::ORIGIN, 3, "origin")?;
+            check_values(columns, events::KIND, events::VALUES, |kind| &layout.event_kinds()[kind].values)?;
+            check_subjects(columns, layout)?;
+            check_causes(rows, id)
+        }
+        TableKind::Memory => {
+            below(memory::PAGE, layout.memory().pages as usize, "page")?;
+            let size = layout.memory().page_size as usize;
+            match (0..columns[memory::CONTENT].len()).find(|&row| columns[memory::CONTENT].bytes(row).len() != size) {
+                Some(row) => Err(format!("row {row} is not a page of {size} bytes")),
+                None => Ok(()),
+            }
+        }
+        TableKind::Step | TableKind::Inputs | TableKind::State | TableKind::Entities(_) | TableKind::Checkpoint => {
+            Ok(())
+        }
+    }
+}
+
+fn ragged(column: &Column) -> &Ragged {
+    let Column::Bytes(ragged) = column else { panic!("the column holds scalars") };
+    ragged
+}
+
+/// Each row's value list has the members that its kind declares, and each is a value of its type.
+fn check_values<'a>(
+    columns: &[Column],
+    kind: usize,
+    values: usize,
+    fields: impl Fn(usize) -> &'a Vec<Field>,
+) -> Result<(), String> {
+    let values = ragged(&columns[values]);
+    for row in 0..values.ends.len() {
+        let fields = fields(lane32(columns[kind].bits(row)) as usize);
+        check_list(values.get(row), fields.iter().map(|field| field.scalar_type))
+            .map_err(|rule| format!("row {row}: {rule}"))?;
+    }
+    Ok(())
+}
+
+fn check_list(bytes: &[u8], types: impl ExactSizeIterator<Item = ScalarType>) -> Result<(), String> {
+    let lanes = bytes.as_chunks::<8>().0;
+    if bytes.len() != types.len() * 8 {
+        return Err(format!("{} values are declared, but {} bytes stand here", types.len(), bytes.len()));
+    }
+    for (lane, ty) in lanes.iter().zip(types) {
+        let bits = u64::from_le_bytes(*lane);
+        if !ty.admits(bits) {
+            return Err(format!("{bits:#x} is no value of type {ty}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_results(columns: &[Column], layout: &Layout) -> Result<(), String> {
+    let results = ragged(&columns[calls::RESULT]);
+    for row in 0..results.ends.len() {
+        let syscall = &layout.syscalls()[lane32(columns[calls::SYSCALL].bits(row)) as usize];
+        let expected = syscall.result.filter(|_| columns[calls::DECISION].bits(row) == 0);
+        check_list(results.get(row), expected.as_slice().iter().copied())
+            .map_err(|rule| format!("row {row}: {rule}"))?;
+    }
+    Ok(())
+}
+
+/// A subject is an entity of a declared kind, or four zeros.
+fn check_subjects(columns: &[Column], layout: &Layout) -> Result<(), String> {
+    for row in 0..columns[events::HAS_SUBJECT].len() {
+        let kind = columns[events::SUBJECT_KIND].bits(row);
+        let known = if columns[events::HAS_SUBJECT].bits(row) == 1 {
+            kind < layout.entity_kinds().len() as u64
+        } else {
+            let rest = [events::SUBJECT_SLOT, events::SUBJECT_GENERATION];
+            kind == 0 && rest.iter().all(|&column| columns[column].bits(row) == 0)
+        };
+        if !known {
+            return Err(format!("row {row} has a subject that is neither declared nor absent"));
+        }
+    }
+    Ok(())
+}
+
+/// A cause is the seq of an earlier event of the same tick, or zero.
+fn check_causes(rows: &Rows, id: TableId) -> Result<(), String> {
+    for tick in 0..rows.ticks().len() {
+        for (row, seq) in rows.range(id, tick).zip(1u64..) {
+            let cause = rows.table(id).columns[events::CAUSE].bits(row);
+            if cause >= seq {
+                return Err(format!("row {row} is caused by event {cause}, which is not earlier in its tick"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Digests of behaviour: what two runs must share to be the same.
+//!
+//! The canonical encoding is little-endian. A channel of one tick is, for each of its tables in the layout's order, the
+//! row count as u32 and then every behavioural column, row after row. Two channels differ from that: of `events` only
+//! the guest's rows count, and their causes are numbered among themselves; `memory` is the digest of every page in
+//! order, changed or not. A channel's digest is xxh3-64 of these bytes; a tick's digest is xxh3-64 over the declared
+//! channels in causal order, each as its number (u8) and its digest (u64).
+
+use std::fmt;
+use std::ops::Range;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use crate::rows::{canonical_bytes, lane32};
+use crate::table::columns::{events, memory};
+use crate::{Channel, ColumnType, Layout, Origin, Role, Rows, TableId, TableKind, Tick};
+
+/// 64-bit hash of behavioural content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub u64);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The digests of one tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TickDigests {
+    /// Over all declared channels.
+    pub tick: Digest,
+    /// Of each channel by its number; zero where the channel is not declared.
+    pub channels: [Digest; Channel::ALL.len()],
+}
+
+/// Computes the digests of successive ticks. Holds the digest of every page of memory between ticks.
+#[derive(Clone, Debug)]
+pub struct TickDigester {
+    pages: Vec<u64>,
+    scratch: Vec<u8>,
+}
+
+impl TickDigester {
+    /// A digester that has seen no tick.
+    pub fn new(layout: &Layout) -> TickDigester {
+        TickDigester { pages: vec![0; layout.memory().pages as usize], scratch: Vec::new() }
+    }
+
+    /// The digests of one tick, by its index in `rows`. Ticks must come in order from one that carries all of memory.
+    ///
+    /// # Panics
+    /// If a declared channel is not loaded in `rows`.
+    pub fn digest(&mut self, rows: &Rows, tick: usize) -> TickDigests {
+        let mut digests = TickDigests::default();
+        let mut whole = [0u8; Channel::ALL.len() * 9];
+        let mut used = 0;
+        for channel in rows.layout().channels().iter() {
+            let digest = self.channel(rows, channel, tick);
+            digests.channels[channel as usize] = digest;
+            whole[used] = channel as u8;
+            whole[used + 1..used + 9].copy_from_slice(&digest.0.to_le_bytes());
+            used += 9;
+        }
+        digests.tick = Digest(xxh3_64(&whole[..used]));
+        digests
+    }
+
+    /// The digest of one channel of one tick.
+    pub fn channel(&mut self, rows: &Rows, channel: Channel, tick: usize) -> Digest {
+        self.scratch.clear();
+        for (id, schema) in rows.layout().tables_of(channel) {
+            let range = rows.range(id, tick);
+            match schema.kind {
+                TableKind::Events => self.guest_events(rows, id, range),
+                TableKind::Memory => self.memory(rows, id, range),
+                _ => self.rows(rows, id, range),
+            }
+        }
+        Digest(xxh3_64(&self.scratch))
+    }
+
+    fn rows(&mut self, rows: &Rows, id: TableId, range: Range<usize>) {
+        let count = u32::try_from(range.len()).expect("a block's rows stay below 2^32");
+        self.scratch.extend_from_slice(&count.to_le_bytes());
+        let schema = &rows.layout().tables()[id.0];
+        for (column, declared) in rows.table(id).columns.iter().zip(&schema.columns) {
+            if declared.role == Role::Behavioural {
+                let scalar_type = match declared.column_type {
+                    ColumnType::Scalar(ty) => Some(ty),
+                    ColumnType::Values | ColumnType::Page => None,
+                };
+                canonical_bytes(column, scalar_type, range.clone(), &mut self.scratch);
+            }
+        }
+    }
+
+    fn guest_events(&mut self, rows: &Rows, id: TableId, range: Range<usize>) {
+        let table = rows.table(id);
+        let is_guest = |row: usize| table.columns[events::ORIGIN].bits(row) == Origin::Guest as u64;
+        let mut ordinals: Vec<u32> = Vec::with_capacity(range.len());
+        let mut guests = 0u32;
+        for row in range {
+            if !is_guest(row) {
+                ordinals.push(0);
+                continue;
+            }
+            guests += 1;
+            ordinals.push(guests);
+            for (index, (column, declared)) in
+                table.columns.iter().zip(&rows.layout().tables()[id.0].columns).enumerate()
+            {
+                if index == events::CAUSE {
+                    let cause = lane32(column.bits(row)) as usize;
+                    let ordinal = if cause == 0 { 0 } else { ordinals[cause - 1] };
+                    self.scratch.extend_from_slice(&ordinal.to_le_bytes());
+                } else if let ColumnType::Scalar(ty) = declared.column_type {
+                    canonical_bytes(column, Some(ty), row..row + 1, &mut self.scratch);
+                } else {
+                    canonical_bytes(column, None, row..row + 1, &mut self.scratch);
+                }
+            }
+        }
+        self.scratch.extend_from_slice(&guests.to_le_bytes());
+    }
+
+    fn memory(&mut self, rows: &Rows, id: TableId, range: Range<usize>) {
+        let columns = &rows.table(id).columns;
+        for row in range {
+            let page = lane32(columns[memory::PAGE].bits(row)) as usize;
+            self.pages[page] = xxh3_64(columns[memory::CONTENT].bytes(row));
+        }
+        self.pages.iter().for_each(|page| self.scratch.extend_from_slice(&page.to_le_bytes()));
+    }
+}
+
+/// Digest over a sequence of digests.
+#[derive(Clone, Default)]
+pub struct DigestSequence {
+    hasher: Box<Xxh3>,
+}
+
+impl DigestSequence {
+    /// Adds the next one.
+    pub fn push(&mut self, digest: Digest) {
+        self.hasher.update(&digest.0.to_le_bytes());
+    }
+
+    /// The digest of what was added: xxh3-64 of the digests, each as u64 LE.
+    pub fn finish(&self) -> Digest {
+        Digest(self.hasher.digest())
+    }
+}
+
+impl fmt::Debug for DigestSequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DigestSequence").field(&self.finish()).finish()
+    }
+}
+
+/// Digest of a whole run: the layout, and every tick's number and digest. Two traces with one content digest carry the
+/// same behaviour, whatever their blocks and encodings.
+#[derive(Clone, Debug)]
+pub struct ContentDigest(DigestSequence);
+
+impl ContentDigest {
+    /// Of a run with no ticks yet.
+    pub fn new(layout: &Layout) -> ContentDigest {
+        let mut sequence = DigestSequence::default();
+        sequence.push(layout.digest());
+        ContentDigest(sequence)
+    }
+
+    /// Adds a tick: its number as u32 LE, its digest as u64 LE.
+    pub fn push(&mut self, tick: Tick, digest: Digest) {
+        self.0.hasher.update(&tick.0.to_le_bytes());
+        self.0.push(digest);
+    }
+
+    /// The digest of what was added.
+    pub fn finish(&self) -> Digest {
+        self.0.finish()
+    }
+}

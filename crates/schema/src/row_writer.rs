@@ -1,0 +1,572 @@
+//! The door through which rows enter: typed rows in, every rule checked once, columns out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::table::{Arity, columns};
+use crate::{
+    Column, ColumnType, Continuity, Field, Generation, KindId, Layout, PageId, PlayerId, Rows, Scalar, ScalarType, Seq,
+    Slot, StageId, StreamId, SyscallId, TableId, TableKind, Tick, Uid,
+};
+
+/// Most bytes that the rows of one tick may occupy, so that a reader's memory is bounded.
+const MAX_TICK_BYTES: usize = 1 << 24;
+
+/// What one player pressed and pushed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "the names are the whole story")]
+pub struct Input {
+    pub buttons: u32,
+    pub move_x: f32,
+    pub move_y: f32,
+    pub aim_x: f32,
+    pub aim_y: f32,
+}
+
+/// What one player ordered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Who.
+    pub player: PlayerId,
+    /// Which of the layout's commands.
+    pub kind: KindId,
+    /// Its arguments, as declared.
+    pub args: Vec<Scalar>,
+}
+
+/// What drives a tick.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// Simulated time that the tick covers, in seconds.
+    pub dt: f32,
+    /// Simulated time since the run began, in microseconds.
+    pub elapsed: u64,
+    /// What the machine is asked to run: its own meaning.
+    pub mode: u32,
+    /// One for each player.
+    pub inputs: Vec<Input>,
+    /// In order.
+    pub commands: Vec<Command>,
+}
+
+/// One draw from an rng stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// From which stream.
+    pub stream: StreamId,
+    /// What was drawn.
+    pub value: u32,
+    /// The stream's state before.
+    pub before: u64,
+    /// The stream's state after.
+    pub after: u64,
+    /// Who drew: an address or another number of the producer's choice. Not behaviour.
+    pub caller: u32,
+}
+
+/// What was decided about a syscall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Decision {
+    /// It ran.
+    Allowed = 0,
+    /// It was refused, and gave no result.
+    Denied = 1,
+}
+
+/// One syscall.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Call<'a> {
+    /// Which of the layout's syscalls.
+    pub syscall: SyscallId,
+    /// In which stage.
+    pub stage: StageId,
+    /// Its arguments, as declared.
+    pub args: &'a [Scalar],
+    /// Its result, if one is declared and the call was allowed.
+    pub result: Option<Scalar>,
+    /// Whether it ran.
+    pub decision: Decision,
+}
+
+/// What the machine knows of itself. Lists are empty and `fuel` is `None` exactly where the layout does not declare them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint<'a> {
+    /// Those of state, frame and audio that are declared, in this order.
+    pub digests: &'a [u64],
+    /// One for each rng stream.
+    pub rng_state: &'a [u64],
+    /// One for each entity kind.
+    pub entity_counts: &'a [u32],
+    /// Fuel that the tick used.
+    pub fuel: Option<u64>,
+    /// One for each declared counter.
+    pub counters: &'a [u64],
+}
+
+/// What one stage cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimingSample {
+    /// Which stage.
+    pub stage: StageId,
+    /// Deterministic cost.
+    pub fuel: u64,
+    /// Wall time in nanoseconds. Not behaviour.
+    pub wall_ns: u64,
+}
+
+/// Who made an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Origin {
+    /// The program under observation. Only its events are behaviour.
+    Guest = 0,
+    /// What runs it.
+    Host = 1,
+    /// Who inspects it.
+    Debugger = 2,
+}
+
+/// One event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event<'a> {
+    /// Which of the layout's events.
+    pub kind: KindId,
+    /// Who made it.
+    pub origin: Origin,
+    /// The entity it is about.
+    pub subject: Option<Uid>,
+    /// Its values, as declared.
+    pub values: &'a [Scalar],
+    /// The earlier event of this tick that led to it.
+    pub cause: Option<Seq>,
+}
+
+/// A rule that a row breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowError {
+    place: String,
+    rule: String,
+}
+
+impl RowError {
+    pub(crate) fn new(place: impl Into<String>, rule: impl Into<String>) -> RowError {
+        RowError { place: place.into(), rule: rule.into() }
+    }
+
+    /// Which row or field.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What was expected and what came.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+}
+
+impl fmt::Display for RowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.rule)
+    }
+}
+
+impl std::error::Error for RowError {}
+
+/// Collects checked rows, block after block.
+#[derive(Debug)]
+pub struct RowWriter {
+    rows: Rows,
+    continuity: Continuity,
+    /// Content of all of memory after the last tick; every block begins with it.
+    image: Vec<u8>,
+}
+
+impl RowWriter {
+    /// A writer that has taken no tick.
+    pub fn new(layout: Arc<Layout>) -> RowWriter {
+        let memory = layout.memory();
+        RowWriter {
+            continuity: Continuity::new(&layout),
+            image: vec![0; memory.page_size as usize * memory.pages as usize],
+            rows: Rows::new(layout),
+        }
+    }
+
+    /// Begins a tick. Nothing of it is kept unless [`TickBuilder::commit`] succeeds.
+    pub fn tick(&mut self, tick: Tick) -> TickBuilder<'_> {
+        let committed = self.rows.ticks.len();
+        self.rows.ticks.push(tick);
+        TickBuilder { writer: self, committed, last_entity: None, done: false }
+    }
+
+    /// The rows of the current block.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// Hands out the current block and begins the next one, which will carry all of memory at its first tick.
+    pub fn take(&mut self) -> Rows {
+        let next = Rows::new(self.rows.layout.clone());
+        std::mem::replace(&mut self.rows, next)
+    }
+
+    /// Brings the image up to date with the last tick and, at a block's first tick, replaces that tick's pages by all.
+    fn complete_memory(&mut self, id: TableId) {
+        let range = self.rows.range(id, self.rows.ticks.len() - 1);
+        let page_size = self.rows.layout.memory().page_size as usize;
+        let first_of_block = self.rows.ticks.len() == 1;
+        let table = &mut self.rows.tables[id.0];
+        for row in range {
+            let at = table.columns[columns::memory::PAGE].bits(row) as usize * page_size;
+            self.image[at..at + page_size].copy_from_slice(table.columns[columns::memory::CONTENT].bytes(row));
+        }
+        if first_of_block {
+            let mut pages = Column::new(ColumnType::Scalar(ScalarType::U32));
+            let mut contents = Column::new(ColumnType::Page);
+            for (page, content) in self.image.chunks_exact(page_size).enumerate() {
+                pages.push_bits(page as u64);
+                push_bytes(&mut contents, content);
+            }
+            table.ends[0] = u32::try_from(pages.len()).expect("pages are few");
+            table.columns = vec![pages, contents];
+        }
+    }
+}
+
+/// One tick in the making. Dropping it without [`TickBuilder::commit`] forgets it.
+#[derive(Debug)]
+pub struct TickBuilder<'a> {
+    writer: &'a mut RowWriter,
+    committed: usize,
+    last_entity: Option<KindId>,
+    done: bool,
+}
+
+impl TickBuilder<'_> {
+    /// The layout that the rows must obey.
+    pub fn layout(&self) -> &Layout {
+        &self.writer.rows.layout
+    }
+
+    /// What drove the tick.
+    ///
+    /// # Errors
+    /// The channel is not declared, or a value or count is not as declared; so for every method below.
+    pub fn step(&mut self, step: &Step) -> Result<(), RowError> {
+        let id = self.table(TableKind::Step, "step")?;
+        let values = [Scalar::F32(step.dt), Scalar::U64(step.elapsed), Scalar::U32(step.mode)];
+        self.push(id, &values)?;
+        let players = usize::from(self.layout().spec().players);
+        if step.inputs.len() != players {
+            let rule = format!("one row for each of {players} players is expected, not {}", step.inputs.len());
+            return Err(RowError::new("step.players", rule));
+        }
+        let inputs = self.table(TableKind::Inputs, "step")?;
+        for input in &step.inputs {
+            let axes = [input.move_x, input.move_y, input.aim_x, input.aim_y].map(Scalar::F32);
+            self.push(inputs, &[Scalar::U32(input.buttons), axes[0], axes[1], axes[2], axes[3]])?;
+        }
+        let commands = self.table(TableKind::Commands, "step")?;
+        for (index, command) in step.commands.iter().enumerate() {
+            let place = format!("step.commands[{}]", index + 1);
+            if usize::from(command.player.0) >= players {
+                let rule = format!("player {} does not exist; the run has {players}", command.player);
+                return Err(RowError::new(place, rule));
+            }
+            let kinds = self.layout().command_kinds();
+            let kind = lookup(kinds, usize::from(command.kind.0), &place, "command kind")?;
+            let args = pack(&command.args, &kind.args, &place)?;
+            let table = &mut self.writer.rows.tables[commands.0];
+            table.columns[columns::commands::PLAYER].push_bits(u64::from(command.player.0));
+            table.columns[columns::commands::KIND].push_bits(u64::from(command.kind.0));
+            push_bytes(&mut table.columns[columns::commands::ARGS], &args);
+        }
+        Ok(())
+    }
+
+    /// The next draw of the tick.
+    ///
+    /// # Errors
+    /// As for [`TickBuilder::step`].
+    pub fn draw(&mut self, draw: Draw) -> Result<(), RowError> {
+        let id = self.table(TableKind::Rng, "rng")?;
+        lookup(self.layout().rng_streams(), usize::from(draw.stream.0), "rng", "stream")?;
+        let state = [Scalar::U64(draw.before), Scalar::U64(draw.after)];
+        self.push(
+            id,
+            &[Scalar::U8(draw.stream.0), Scalar::U32(draw.value), state[0], state[1], Scalar::U32(draw.caller)],
+        )
+    }
+
+    /// The next syscall of the tick.
+    ///
+    /// # Errors
+    /// As for [`TickBuilder::step`].
+    pub fn call(&mut self, call: Call<'_>) -> Result<(), RowError> {
+        let id = self.table(TableKind::Calls, "calls")?;
+        let syscalls = self.layout().syscalls();
+        let syscall = lookup(syscalls, call.syscall.0 as usize, "calls", "syscall")?;
+        lookup(&self.layout().spec().stages, usize::from(call.stage.0), "calls", "stage")?;
+        let place = syscall.identity();
+        let args = pack(call.args, &syscall.args, &place)?;
+        let expected = syscall.result.filter(|_| call.decision == Decision::Allowed);
+        let result = match (call.result, expected) {
+            (None, None) => Vec::new(),
+            (Some(value), Some(scalar_type)) => {
+                pack(&[value], &[Field { name: "result".to_owned(), scalar_type }], &place)?
+            }
+            (None, Some(ty)) => {
+                return Err(RowError::new(place, format!("a result of type {ty} is expected, and none came")));
+            }
+            (Some(value), None) => {
+                return Err(RowError::new(place, format!("no result is expected of this call, but {value} came")));
+            }
+        };
+        let table = &mut self.writer.rows.tables[id.0];
+        table.columns[columns::calls::SYSCALL].push_bits(u64::from(call.syscall.0));
+        table.columns[columns::calls::STAGE].push_bits(u64::from(call.stage.0));
+        push_bytes(&mut table.columns[columns::calls::ARGS], &args);
+        push_bytes(&mut table.columns[columns::calls::RESULT], &result);
+        table.columns[columns::calls::DECISION].push_bits(call.decision as u64);
+        Ok(())
+    }
+
+    /// The state scalars, in declared order.
+    ///
+    /// # Errors
+    /// As for [`TickBuilder::step`].
+    pub fn state(&mut self, values: &[Scalar]) -> Result<(), RowError> {
+        let id = self.table(TableKind::State, "state")?;
+        self.push(id, values)
+    }
+
+    /// One live entity with its fields in declared order. Kinds come in declared order, slots ascending within a kind.
+    ///
+    /// # Errors
+    /// As for [`TickBuilder::step`].
+    pub fn entity(&mut self, uid: Uid, values: &[Scalar]) -> Result<(), RowError> {
+        let Some(id) = self.layout().table(TableKind::Entities(uid.kind)) else {
+            return Err(RowError::new("entities", format!("entity kind {} is not declared", uid.kind)));
+        };
+        if let Some(last) = self.last_entity.replace(uid.kind).filter(|&last| last > uid.kind) {
+            let names = |kind: KindId| self.layout().entity_kinds()[usize::from(kind.0)].name.clone();
+            let rule = format!("kinds come in declared order, but {} comes after {}", names(uid.kind), names(last));
+            return Err(RowError::new("entities", rule));
+        }
+        let schema = &self.writer.rows.layout.tables()[id.0];
+        let (key, fields) = schema.columns.split_at(schema.key_columns());
+        debug_assert_eq!(key.len(), 2);
+        let Generation(generation) = uid.generation;
+        let Slot(slot) = uid.slot;
+        if values.len() != fields.len() {
+            let rule = format!("{} fields are expected, not {}", fields.len(), values.len());
+            return Err(RowError::new(format!("{}[slot={slot},gen={generation}]", schema.name), rule));
+        }
+        let columns = &mut self.writer.rows.tables[id.0].columns;
+        columns[columns::entities::SLOT].push_bits(u64::from(slot));
+        columns[columns::entities::GENERATION].push_bits(u64::from(generation));
+        for ((column, declared), value) in columns[2..].iter_mut().zip(fields).zip(values) {
+            let bits = checked_bits(*value, declared.column_type).map_err(|rule| {
+                RowError::new(format!("{}[slot={slot},gen={generation}].{}", schema.name, declared.name), rule)
+            })?;
+            column.push_bits(bits);
+        }
+        Ok(())
+    }
+
+    /// What the machine knows of itself.
+    ///
+    /// # Errors
+    /// As for [`TickBuilder::step`].
+    pub fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), RowError> {
+        let id = self.table(TableKind::Checkpoint, "checkpoint")?;
+        let spec = self.layout().spec();
+        let declared = spec.checkpoint.clone().unwrap_or_default();
+        let digests = [declared.state_digest, declared.frame_digest, declared.audio_digest];
+        let streams = if declared.rng_state { self.layout().rng_streams().len() } else { 0 };
+        let kinds = if declared.entity_counts { self.layout().entity_kinds().len() } else { 0 };
+        let counts = [
+            ("digests", digests.iter().filter(|present| **present).count(), checkpoint.digests.len()),
+            ("rng_state", streams, checkpoint.rng_state.len()),
+            ("entity_counts", kinds, checkpoint.entity_counts.len()),
+            ("fuel", usize::from(declared.fuel), usize::from(checkpoint.fuel.is_some())),
+            ("counters", declared.counters.len(), checkpoint.counters.len()),
+        ];
+        if let Some((what, expected, got)) = counts.into_iter().find(|(_, expected, got)| expected != got) {
+            let rule = format!("{expected} values are declared, not {got}");
+            return Err(RowError::new(format!("checkpoint.{what}"), rule));
+        }
+        let mut values: Vec<Scalar> = checkpoint.digests.iter().copied().map(Scalar::U64).collect();
+        values.extend(checkpoint.rng_state.iter().copied().map(Scalar::U64));
+        values.extend(checkpoint.entity_counts.iter().copied().map(Scalar::U32));
+        values.extend(checkpoint.fuel.map(Scalar::U64));
+        values.extend(checkpoint.counters.iter().copied().map(Scalar::U64));
+        self.push(id, &values)
+    }
+
+    /// The next timing sample of the tick.
+    ///
+    /// # Errors
+    /// As for [`TickBuilder::step`].
+    pub fn timing(&mut self, sample: TimingSample) -> Result<(), RowError> {
+        let id = self.table(TableKind::Timing, "timing")?;
+        lookup(&self.layout().spec().stages, usize::from(sample.stage.0), "timing", "stage")?;
+        self.push(id, &[Scalar::U16(sample.stage.0), Scalar::U64(sample.fuel), Scalar::U64(sample.wall_ns)])
+    }
+
+    /// The next event of the tick.
+    ///
+    /// # Errors
+    /// As for [`TickBuilder::step`].
+    pub fn event(&mut self, event: Event<'_>) -> Result<(), RowError> {
+        let id = self.table(TableKind::Events, "events")?;
+        let kind = lookup(self.layout().event_kinds(), usize::from(event.kind.0), "events", "event kind")?;
+        let values = pack(event.values, &kind.values, &format!("events.{}", kind.name))?;
+        if let Some(subject) = event.subject {
+            lookup(self.layout().entity_kinds(), usize::from(subject.kind.0), "events.subject", "entity kind")?;
+        }
+        let subject = event.subject.unwrap_or(Uid { kind: KindId(0), slot: Slot(0), generation: Generation(0) });
+        let columns = &mut self.writer.rows.tables[id.0].columns;
+        columns[columns::events::KIND].push_bits(u64::from(event.kind.0));
+        columns[columns::events::ORIGIN].push_bits(event.origin as u64);
+        columns[columns::events::HAS_SUBJECT].push_bits(u64::from(event.subject.is_some()));
+        columns[columns::events::SUBJECT_KIND].push_bits(u64::from(subject.kind.0));
+        columns[columns::events::SUBJECT_SLOT].push_bits(u64::from(subject.slot.0));
+        columns[columns::events::SUBJECT_GENERATION].push_bits(u64::from(subject.generation.0));
+        push_bytes(&mut columns[columns::events::VALUES], &values);
+        columns[columns::events::CAUSE].push_bits(u64::from(event.cause.map_or(0, |seq| seq.0)));
+        Ok(())
+    }
+
+    /// A page of memory that changed; at a trace's first tick, every page.
+    ///
+    /// # Errors
+    /// As for [`TickBuilder::step`].
+    pub fn page(&mut self, page: PageId, content: &[u8]) -> Result<(), RowError> {
+        let id = self.table(TableKind::Memory, "memory")?;
+        let memory = self.layout().memory();
+        if page.0 >= memory.pages {
+            let rule = format!("page {page} does not exist; the layout declares {}", memory.pages);
+            return Err(RowError::new("memory", rule));
+        }
+        if content.len() != memory.page_size as usize {
+            let rule = format!("a page has {} bytes, not {}", memory.page_size, content.len());
+            return Err(RowError::new(format!("memory[page={page}]"), rule));
+        }
+        let columns = &mut self.writer.rows.tables[id.0].columns;
+        columns[columns::memory::PAGE].push_bits(u64::from(page.0));
+        push_bytes(&mut columns[columns::memory::CONTENT], content);
+        Ok(())
+    }
+
+    /// Takes the tick into the block.
+    ///
+    /// # Errors
+    /// A declared channel is missing, or the tick does not follow from those before; nothing of it is kept.
+    pub fn commit(mut self) -> Result<(), RowError> {
+        self.close_tables();
+        let rows = &self.writer.rows;
+        let tick = rows.ticks.len() - 1;
+        for (index, schema) in rows.layout.tables().iter().enumerate() {
+            let got = rows.range(TableId(index), tick).len();
+            if let Arity::Fixed(expected) = schema.arity {
+                if got != expected as usize {
+                    let rule = format!("every tick carries {expected} rows of {}, not {got}", schema.name);
+                    return Err(RowError::new(schema.channel.name(), rule));
+                }
+            }
+        }
+        let bytes = rows.tick_bytes(tick);
+        if bytes > MAX_TICK_BYTES {
+            let rule = format!("the rows of one tick occupy at most {MAX_TICK_BYTES} bytes, not {bytes}");
+            return Err(RowError::new("tick", rule));
+        }
+        self.writer.continuity.check(&self.writer.rows, tick)?;
+        self.done = true;
+        if let Some(id) = self.writer.rows.layout.table(TableKind::Memory) {
+            self.writer.complete_memory(id);
+        }
+        Ok(())
+    }
+
+    /// Marks the end of the tick in every table.
+    fn close_tables(&mut self) {
+        let rows = &mut self.writer.rows;
+        for (table, schema) in rows.tables.iter_mut().zip(rows.layout.tables()) {
+            // A table may have no columns only where its rows are fixed: state without fields, a bare checkpoint.
+            let count = match (table.columns.first(), schema.arity) {
+                (Some(column), _) => column.len(),
+                (None, Arity::Fixed(rows)) => table.rows() + rows as usize,
+                (None, Arity::Many) => unreachable!("{} has columns", schema.name),
+            };
+            table.ends.push(u32::try_from(count).expect("a block's rows stay below 2^32"));
+        }
+    }
+
+    fn table(&self, kind: TableKind, name: &str) -> Result<TableId, RowError> {
+        let found = self.layout().table(kind);
+        found.ok_or_else(|| RowError::new(name, "the channel is not declared in the layout"))
+    }
+
+    /// Appends one row of scalars.
+    fn push(&mut self, id: TableId, values: &[Scalar]) -> Result<(), RowError> {
+        let schema = &self.writer.rows.layout.tables()[id.0];
+        if values.len() != schema.columns.len() {
+            let rule = format!("{} values are expected, not {}", schema.columns.len(), values.len());
+            return Err(RowError::new(&schema.name, rule));
+        }
+        let columns = self.writer.rows.tables[id.0].columns.iter_mut();
+        for ((column, declared), value) in columns.zip(&schema.columns).zip(values) {
+            let bits = checked_bits(*value, declared.column_type)
+                .map_err(|rule| RowError::new(format!("{}.{}", schema.name, declared.name), rule))?;
+            column.push_bits(bits);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for TickBuilder<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            // Columns may be ahead of their ends here; truncating by the ends brings all back to the last whole tick.
+            self.writer.rows.truncate(self.committed);
+        }
+    }
+}
+
+fn checked_bits(value: Scalar, column_type: ColumnType) -> Result<u64, String> {
+    let bits = value.bits();
+    if column_type != ColumnType::Scalar(value.scalar_type()) {
+        let ColumnType::Scalar(expected) = column_type else { return Err("a scalar cannot stand here".to_owned()) };
+        return Err(format!("type {expected} is expected, not {} {value}", value.scalar_type()));
+    }
+    if !value.scalar_type().admits(bits) {
+        return Err(format!("numbers are finite, but {value} came"));
+    }
+    Ok(bits)
+}
+
+/// The bits of declared values, 8 bytes LE each.
+fn pack(values: &[Scalar], fields: &[Field], place: &str) -> Result<Vec<u8>, RowError> {
+    if values.len() != fields.len() {
+        return Err(RowError::new(place, format!("{} values are declared, not {}", fields.len(), values.len())));
+    }
+    let mut out = Vec::with_capacity(values.len() * 8);
+    for (value, field) in values.iter().zip(fields) {
+        let bits = checked_bits(*value, ColumnType::Scalar(field.scalar_type))
+            .map_err(|rule| RowError::new(format!("{place}.{}", field.name), rule))?;
+        out.extend_from_slice(&bits.to_le_bytes());
+    }
+    Ok(out)
+}
+
+fn push_bytes(column: &mut Column, bytes: &[u8]) {
+    let Column::Bytes(ragged) = column else { panic!("the column holds scalars") };
+    ragged.push(bytes);
+}
+
+fn lookup<'a, T>(list: &'a [T], index: usize, place: &str, what: &str) -> Result<&'a T, RowError> {
+    list.get(index)
+        .ok_or_else(|| RowError::new(place, format!("{what} {index} is not declared; the layout has {}", list.len())))
+}

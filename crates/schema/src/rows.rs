@@ -1,0 +1,376 @@
+//! Rows of consecutive ticks, held by column. A value is its bits; a table's rows stand tick after tick.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::admissible;
+use crate::table::{ColumnType, columns};
+use crate::{
+    ChannelSet, Field, Generation, KindId, Layout, RowError, Scalar, ScalarType, Slot, TableId, TableKind, Tick, Uid,
+};
+
+/// Byte strings of any length, one a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ragged {
+    /// For each row, where its bytes end in `data`; they begin where the row before ends.
+    pub ends: Vec<u32>,
+    /// The rows' bytes, one after another.
+    pub data: Vec<u8>,
+}
+
+impl Ragged {
+    /// The bytes of one row.
+    pub fn get(&self, row: usize) -> &[u8] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
+        &self.data[start..self.ends[row] as usize]
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.data.extend_from_slice(bytes);
+        self.ends.push(u32::try_from(self.data.len()).expect("a block's rows stay far below 4 GiB"));
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.data.truncate(self.ends.last().map_or(0, |&end| end as usize));
+    }
+}
+
+/// The values of one column. 16-bit values occupy 32-bit lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Bool and u8.
+    W8(Vec<u8>),
+    /// u16, i32, u32, f32.
+    W32(Vec<u32>),
+    /// i64, u64, f64.
+    W64(Vec<u64>),
+    /// Value lists and pages.
+    Bytes(Ragged),
+}
+
+impl Column {
+    /// An empty column of that type.
+    pub fn new(column_type: ColumnType) -> Column {
+        match column_type {
+            ColumnType::Scalar(ty) => match ty.width() {
+                1 => Column::W8(Vec::new()),
+                2 | 4 => Column::W32(Vec::new()),
+                _ => Column::W64(Vec::new()),
+            },
+            ColumnType::Values | ColumnType::Page => Column::Bytes(Ragged::default()),
+        }
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        match self {
+            Column::W8(lanes) => lanes.len(),
+            Column::W32(lanes) => lanes.len(),
+            Column::W64(lanes) => lanes.len(),
+            Column::Bytes(ragged) => ragged.ends.len(),
+        }
+    }
+
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bits of one row's scalar.
+    ///
+    /// # Panics
+    /// If the column holds byte strings, or has no such row.
+    pub fn bits(&self, row: usize) -> u64 {
+        match self {
+            Column::W8(lanes) => u64::from(lanes[row]),
+            Column::W32(lanes) => u64::from(lanes[row]),
+            Column::W64(lanes) => lanes[row],
+            Column::Bytes(_) => panic!("a column of byte strings has no scalar bits"),
+        }
+    }
+
+    /// The bytes of one row.
+    ///
+    /// # Panics
+    /// If the column holds scalars, or has no such row.
+    pub fn bytes(&self, row: usize) -> &[u8] {
+        match self {
+            Column::Bytes(ragged) => ragged.get(row),
+            _ => panic!("a column of scalars has no byte strings"),
+        }
+    }
+
+    /// Whether row `a` of this column equals row `b` of `other`, bit for bit.
+    pub fn same(&self, a: usize, other: &Column, b: usize) -> bool {
+        match (self, other) {
+            (Column::Bytes(x), Column::Bytes(y)) => x.get(a) == y.get(b),
+            _ => self.bits(a) == other.bits(b),
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the lane was chosen by the type's width")]
+    pub(crate) fn push_bits(&mut self, bits: u64) {
+        match self {
+            Column::W8(lanes) => lanes.push(bits as u8),
+            Column::W32(lanes) => lanes.push(bits as u32),
+            Column::W64(lanes) => lanes.push(bits),
+            Column::Bytes(_) => panic!("a column of byte strings takes no scalar bits"),
+        }
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        match self {
+            Column::W8(lanes) => lanes.truncate(rows),
+            Column::W32(lanes) => lanes.truncate(rows),
+            Column::W64(lanes) => lanes.truncate(rows),
+            Column::Bytes(ragged) => ragged.truncate(rows),
+        }
+    }
+}
+
+/// The rows of one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// For each tick, where its rows end; they begin where those of the tick before end.
+    pub ends: Vec<u32>,
+    /// One for each column of the table's schema, all of the same length.
+    pub columns: Vec<Column>,
+}
+
+impl Table {
+    /// Rows over all ticks.
+    pub fn rows(&self) -> usize {
+        self.ends.last().map_or(0, |&end| end as usize)
+    }
+}
+
+/// The rows of consecutive ticks of one trace. [`crate::RowWriter`] and a reader's decoder make them; whoever holds them
+/// may rely on every column having its declared type and every declared and loaded channel being there in every tick.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) ticks: Vec<Tick>,
+    pub(crate) tables: Vec<Table>,
+    loaded: ChannelSet,
+}
+
+impl Rows {
+    /// No ticks yet.
+    pub fn new(layout: Arc<Layout>) -> Rows {
+        let empty = |schema: &crate::TableSchema| Table {
+            ends: Vec::new(),
+            columns: schema.columns.iter().map(|column| Column::new(column.column_type)).collect(),
+        };
+        let tables = layout.tables().iter().map(empty).collect();
+        Rows { loaded: layout.channels(), tables, ticks: Vec::new(), layout }
+    }
+
+    /// Rows that a decoder read, checked against the layout. Rules that tie ticks to each other are [`crate::Continuity`]'s.
+    ///
+    /// # Errors
+    /// The first value that its type or the layout does not admit.
+    ///
+    /// # Panics
+    /// If the shape does not fit the layout (a table for each of the layout's, of every `loaded` channel an end for each
+    /// tick and columns of equal length): that is a fault of the decoder.
+    pub fn from_decoded(
+        layout: Arc<Layout>,
+        ticks: Vec<Tick>,
+        tables: Vec<Table>,
+        loaded: ChannelSet,
+    ) -> Result<Rows, RowError> {
+        assert_eq!(tables.len(), layout.tables().len(), "one table for each of the layout's");
+        for (table, schema) in tables.iter().zip(layout.tables()).filter(|(_, schema)| loaded.contains(schema.channel))
+        {
+            assert_eq!(table.ends.len(), ticks.len(), "one end for each tick in {}", schema.name);
+            assert_eq!(table.columns.len(), schema.columns.len(), "every column of {}", schema.name);
+            assert!(
+                table.columns.iter().all(|column| column.len() == table.rows()),
+                "equal columns in {}",
+                schema.name
+            );
+        }
+        let rows = Rows { layout, ticks, tables, loaded };
+        admissible::check(&rows)?;
+        Ok(rows)
+    }
+
+    /// The layout that the rows obey.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The ticks, ascending.
+    pub fn ticks(&self) -> &[Tick] {
+        &self.ticks
+    }
+
+    /// The channels whose rows are here; of the others nothing may be asked.
+    pub fn loaded(&self) -> ChannelSet {
+        self.loaded
+    }
+
+    /// The rows of one table.
+    pub fn table(&self, table: TableId) -> &Table {
+        debug_assert!(self.loaded.contains(self.layout.tables()[table.0].channel), "the channel is not loaded");
+        &self.tables[table.0]
+    }
+
+    /// Row numbers of one tick (by its index in [`Rows::ticks`]) in one table.
+    pub fn range(&self, table: TableId, tick: usize) -> Range<usize> {
+        let ends = &self.tables[table.0].ends;
+        let start = if tick == 0 { 0 } else { ends[tick - 1] as usize };
+        start..ends[tick] as usize
+    }
+
+    /// Index of a tick in [`Rows::ticks`].
+    pub fn index_of(&self, tick: Tick) -> Option<usize> {
+        self.ticks.binary_search(&tick).ok()
+    }
+
+    /// One scalar.
+    ///
+    /// # Panics
+    /// If the column holds byte strings.
+    pub fn scalar(&self, table: TableId, column: usize, row: usize) -> Scalar {
+        let ColumnType::Scalar(ty) = self.layout.tables()[table.0].columns[column].column_type else {
+            panic!("column {column} of {} holds no scalars", self.layout.tables()[table.0].name)
+        };
+        Scalar::from_bits(ty, self.table(table).columns[column].bits(row))
+    }
+
+    /// The identity of a row of an entity table; `None` for rows of other tables.
+    pub fn uid(&self, table: TableId, row: usize) -> Option<Uid> {
+        let TableKind::Entities(kind) = self.layout.tables()[table.0].kind else { return None };
+        let columns = &self.table(table).columns;
+        Some(Uid {
+            kind,
+            slot: Slot(lane32(columns[columns::entities::SLOT].bits(row))),
+            generation: Generation(lane32(columns[columns::entities::GENERATION].bits(row))),
+        })
+    }
+
+    /// The names and types of a value list's members: those that the row's command, syscall or event kind declares.
+    pub fn value_fields(&self, table: TableId, column: usize, row: usize) -> Vec<Field> {
+        let index = |column: usize| usize::try_from(self.table(table).columns[column].bits(row)).unwrap_or(usize::MAX);
+        match self.layout.tables()[table.0].kind {
+            TableKind::Commands => self.layout.command_kinds()[index(columns::commands::KIND)].args.clone(),
+            TableKind::Events => self.layout.event_kinds()[index(columns::events::KIND)].values.clone(),
+            TableKind::Calls => {
+                let syscall = &self.layout.syscalls()[index(columns::calls::SYSCALL)];
+                if column == columns::calls::ARGS {
+                    return syscall.args.clone();
+                }
+                let present = !self.table(table).columns[column].bytes(row).is_empty();
+                let result = |scalar_type| Field { name: "result".to_owned(), scalar_type };
+                syscall.result.filter(|_| present).map(result).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The members of a value list.
+    pub fn values(&self, table: TableId, column: usize, row: usize) -> Vec<(Field, Scalar)> {
+        let bytes = self.table(table).columns[column].bytes(row);
+        let lanes = bytes.as_chunks::<8>().0.iter().map(|lane| u64::from_le_bytes(*lane));
+        let fields = self.value_fields(table, column, row);
+        fields
+            .into_iter()
+            .zip(lanes)
+            .map(|(field, bits)| (field.clone(), Scalar::from_bits(field.scalar_type, bits)))
+            .collect()
+    }
+
+    /// Whether a player pressed, pushed or ordered anything in a tick.
+    pub fn has_input(&self, tick: usize) -> bool {
+        let (Some(inputs), Some(commands)) =
+            (self.layout.table(TableKind::Inputs), self.layout.table(TableKind::Commands))
+        else {
+            return false;
+        };
+        let negative_zero = u64::from((-0.0f32).to_bits());
+        let at_rest = |column: &Column, row| column.bits(row) == 0 || column.bits(row) == negative_zero;
+        let columns = &self.table(inputs).columns;
+        let pushed = |row| !columns[1..].iter().all(|axis| at_rest(axis, row)) || columns[0].bits(row) != 0;
+        !self.range(commands, tick).is_empty() || self.range(inputs, tick).any(pushed)
+    }
+
+    /// Bytes that the rows occupy in memory.
+    pub fn raw_bytes(&self) -> usize {
+        let table_bytes = |table: &Table| -> usize {
+            table.columns.iter().map(|column| column_bytes(column, 0..column.len())).sum::<usize>()
+                + table.ends.len() * 4
+        };
+        self.tables.iter().map(table_bytes).sum()
+    }
+
+    /// Bytes that the rows of one tick occupy in memory.
+    pub(crate) fn tick_bytes(&self, tick: usize) -> usize {
+        let table_bytes = |(index, table): (usize, &Table)| -> usize {
+            let range = self.range(TableId(index), tick);
+            table.columns.iter().map(|column| column_bytes(column, range.clone())).sum()
+        };
+        self.tables.iter().enumerate().map(table_bytes).sum()
+    }
+
+    pub(crate) fn truncate(&mut self, ticks: usize) {
+        self.ticks.truncate(ticks);
+        for table in &mut self.tables {
+            table.ends.truncate(ticks);
+            let rows = table.rows();
+            table.columns.iter_mut().for_each(|column| column.truncate(rows));
+        }
+    }
+}
+
+impl PartialEq for Rows {
+    fn eq(&self, other: &Rows) -> bool {
+        self.layout == other.layout && self.ticks == other.ticks && self.tables == other.tables
+    }
+}
+
+/// Bytes that a run of rows of a column occupies in memory.
+fn column_bytes(column: &Column, rows: Range<usize>) -> usize {
+    match column {
+        Column::W8(_) => rows.len(),
+        Column::W32(_) => rows.len() * 4,
+        Column::W64(_) => rows.len() * 8,
+        Column::Bytes(ragged) => {
+            let end = |rows: usize| if rows == 0 { 0 } else { ragged.ends[rows - 1] as usize };
+            end(rows.end) - end(rows.start) + rows.len() * 4
+        }
+    }
+}
+
+/// The low 32 bits, where a column's type says that there are no others.
+#[allow(clippy::cast_possible_truncation, reason = "the lane is 32 bits wide")]
+pub(crate) fn lane32(bits: u64) -> u32 {
+    debug_assert!(bits <= u64::from(u32::MAX));
+    bits as u32
+}
+
+/// Appends the canonical bytes of a run of rows: each scalar at its type's width LE, each byte string after its length
+/// as u32 LE.
+pub(crate) fn canonical_bytes(column: &Column, scalar_type: Option<ScalarType>, rows: Range<usize>, out: &mut Vec<u8>) {
+    match column {
+        Column::W8(lanes) => out.extend_from_slice(&lanes[rows]),
+        Column::W32(lanes) if scalar_type == Some(ScalarType::U16) => {
+            lanes[rows].iter().for_each(|lane| out.extend_from_slice(&lane.to_le_bytes()[..2]));
+        }
+        Column::W32(lanes) => lanes[rows].iter().for_each(|lane| out.extend_from_slice(&lane.to_le_bytes())),
+        Column::W64(lanes) => lanes[rows].iter().for_each(|lane| out.extend_from_slice(&lane.to_le_bytes())),
+        Column::Bytes(ragged) => {
+            for row in rows {
+                let bytes = ragged.get(row);
+                out.extend_from_slice(&u32::try_from(bytes.len()).expect("rows are far below 4 GiB").to_le_bytes());
+                out.extend_from_slice(bytes);
+            }
+        }
+    }
+}
+
+/// The entity kind of a table, if it is one of entities.
+pub(crate) fn entity_kind(kind: TableKind) -> Option<KindId> {
+    if let TableKind::Entities(kind) = kind { Some(kind) } else { None }
+}

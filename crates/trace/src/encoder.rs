@@ -1,0 +1,271 @@
+//! The writer's core: ticks in, bytes out, no I/O.
+
+use std::sync::Arc;
+
+use cdt_schema::{
+    Column, ContentDigest, Digest, DigestSequence, Layout, RowError, RowWriter, Rows, TableId, Tick, TickBuilder,
+    TickDigester,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::block::{MAX_TICKS, encode_block};
+use crate::index::{TickRun, push_run, tick_runs_of};
+use crate::records::{
+    BlockEntryRecord, FooterRecord, LossRecord, MetaRecord, SectionRecord, SegmentEntryRecord, SegmentRecord,
+    SummariesRecord, TickRunRecord, to_bytes,
+};
+use crate::section::{Tag, file_header, trailer, write_section};
+use crate::{Loss, Meta};
+
+/// Ticks after which the digests gathered so far are written out, so that they need not be held for the whole run.
+const SEGMENT_TICKS: u32 = 65_536;
+
+/// How blocks are encoded. Readers do not care, and digests are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Packed columns: what a recorder can afford beside a running machine.
+    Live,
+    /// Packed columns under zstd: for traces that are kept.
+    Archive,
+}
+
+/// Size and encoding of blocks. A block ends when it reaches either bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How columns are encoded.
+    pub encoding: Encoding,
+    /// Bytes of rows, as they occupy memory.
+    pub block_bytes: usize,
+    /// Ticks; at most 65,536.
+    pub block_ticks: usize,
+}
+
+impl Options {
+    /// Small blocks, cheap to write and to probe.
+    pub const LIVE: Options = Options { encoding: Encoding::Live, block_bytes: 192 << 10, block_ticks: 4096 };
+    /// Large blocks, small files.
+    pub const ARCHIVE: Options = Options { encoding: Encoding::Archive, block_bytes: 2 << 20, block_ticks: 16_384 };
+}
+
+/// Turns ticks into the bytes of a trace. Bytes pile up until [`Encoder::take_output`] fetches them.
+#[derive(Debug)]
+pub struct Encoder {
+    options: Options,
+    writer: RowWriter,
+    digester: TickDigester,
+    content: ContentDigest,
+    block: BlockInProgress,
+    segment: SegmentInProgress,
+    footer: FooterRecord,
+    out: Vec<u8>,
+    /// Bytes handed out before those in `out`.
+    taken: u64,
+}
+
+/// What is gathered of the current block's ticks.
+#[derive(Debug)]
+struct BlockInProgress {
+    /// Over the tick digests of each declared channel.
+    channels: Vec<DigestSequence>,
+    /// The last row of every column of every table before this block.
+    last: Vec<Option<LastValue>>,
+}
+
+/// A column's value, to be compared with the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum LastValue {
+    Bits(u64),
+    Bytes(Vec<u8>),
+}
+
+/// What is gathered of the current segment's blocks.
+#[derive(Debug, Default)]
+struct SegmentInProgress {
+    record: SegmentRecord,
+    tick_runs: Vec<TickRun>,
+    summaries: SummariesRecord,
+    digests: Vec<Digest>,
+}
+
+impl Encoder {
+    /// Begins a trace.
+    ///
+    /// # Panics
+    /// If the options allow blocks of no tick or of more than 65,536.
+    pub fn new(meta: &Meta, layout: Arc<Layout>, options: Options) -> Encoder {
+        assert!((1..=MAX_TICKS).contains(&options.block_ticks), "a block has 1 to {MAX_TICKS} ticks");
+        let mut out = file_header().to_vec();
+        write_section(Tag::Meta, &to_bytes(&MetaRecord::new(meta, &layout)), &[], &mut out);
+        let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
+        Encoder {
+            options,
+            digester: TickDigester::new(&layout),
+            content: ContentDigest::new(&layout),
+            block: BlockInProgress { channels: channel_sequences(&layout), last: vec![None; columns] },
+            segment: SegmentInProgress::default(),
+            footer: FooterRecord::default(),
+            writer: RowWriter::new(layout),
+            out,
+            taken: 0,
+        }
+    }
+
+    /// Adds a tick, which `fill` fills with its rows.
+    ///
+    /// # Errors
+    /// What `fill` gives, or the rule that the tick breaks. The trace is as before, and can go on.
+    pub fn append<E: From<RowError>>(
+        &mut self,
+        tick: Tick,
+        fill: impl FnOnce(&mut TickBuilder<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut builder = self.writer.tick(tick);
+        fill(&mut builder)?;
+        builder.commit()?;
+        let rows = self.writer.rows();
+        let index = rows.ticks().len() - 1;
+        let digests = self.digester.digest(rows, index);
+        self.content.push(tick, digests.tick);
+        self.segment.digests.push(digests.tick);
+        for (sequence, channel) in self.block.channels.iter_mut().zip(rows.layout().channels().iter()) {
+            sequence.push(digests.channels[channel as usize]);
+        }
+        if rows.ticks().len() >= self.options.block_ticks || rows.raw_bytes() >= self.options.block_bytes {
+            self.end_block();
+        }
+        Ok(())
+    }
+
+    /// Writes an entry of the loss ledger.
+    pub fn record_loss(&mut self, loss: &Loss) {
+        self.end_block();
+        let section = self.section(Tag::Loss, &to_bytes(&LossRecord::new(loss)), &[]);
+        self.footer.loss.push(section);
+    }
+
+    /// The last tick that was added.
+    pub fn last_tick(&self) -> Option<Tick> {
+        let written = self.segment.tick_runs.last().map(TickRun::last);
+        self.writer.rows().ticks().last().copied().or(written)
+    }
+
+    /// Bytes that are ready, in the order of the file.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.taken += self.out.len() as u64;
+        std::mem::take(&mut self.out)
+    }
+
+    /// How many bytes are ready.
+    pub fn output_len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Ends the trace and gives its last bytes and its content digest.
+    pub fn finish(mut self, end_reason: &str) -> (Vec<u8>, Digest) {
+        self.end_block();
+        self.end_segment();
+        let digest = self.content.finish();
+        self.footer.content_digest = digest.0;
+        end_reason.clone_into(&mut self.footer.end_reason);
+        let footer = to_bytes(&self.footer);
+        let section = self.section(Tag::Footer, &footer, &[]);
+        self.out.extend_from_slice(&trailer(section.offset));
+        (self.take_output(), digest)
+    }
+
+    fn section(&mut self, tag: Tag, head: &[u8], tail: &[u8]) -> SectionRecord {
+        let offset = self.taken + self.out.len() as u64;
+        write_section(tag, head, tail, &mut self.out);
+        SectionRecord { offset, head_len: u32::try_from(head.len()).expect("heads are small") }
+    }
+
+    fn end_block(&mut self) {
+        if self.writer.rows().ticks().is_empty() {
+            return;
+        }
+        let rows = self.writer.take();
+        let (record, tail) = encode_block(&rows, self.options.encoding);
+        let section = self.section(Tag::Block, &to_bytes(&record), &tail);
+        let ticks = rows.ticks();
+        self.segment.record.blocks.push(BlockEntryRecord {
+            offset: section.offset,
+            head_len: section.head_len,
+            tail_len: u32::try_from(tail.len()).expect("a block is far below 4 GiB"),
+            first_tick: ticks[0].0,
+            last_tick: ticks[ticks.len() - 1].0,
+            ticks: u32::try_from(ticks.len()).expect("at most 65,536"),
+        });
+        tick_runs_of(ticks).for_each(|run| push_run(&mut self.segment.tick_runs, run));
+        let summaries = &mut self.segment.summaries;
+        summaries.channel_digests.extend(self.block.channels.iter().map(|sequence| sequence.finish().0));
+        self.block.channels = channel_sequences(rows.layout());
+        summaries.rows.extend_from_slice(&record.rows);
+        summaries.ticks_with_input.push(ticks_with_input(&rows));
+        self.block.changes(&rows, &mut summaries.changed);
+        if self.segment.digests.len() >= SEGMENT_TICKS as usize {
+            self.end_segment();
+        }
+    }
+
+    fn end_segment(&mut self) {
+        if self.segment.digests.is_empty() {
+            return;
+        }
+        let SegmentInProgress { mut record, tick_runs, summaries, digests } = std::mem::take(&mut self.segment);
+        let mut tail: Vec<u8> = digests.iter().flat_map(|digest| digest.0.to_le_bytes()).collect();
+        record.digests_checksum = xxh3_64(&tail);
+        let summaries = to_bytes(&summaries);
+        record.summaries_checksum = xxh3_64(&summaries);
+        tail.extend_from_slice(&summaries);
+        record.tick_runs = tick_runs.iter().map(|run| TickRunRecord { first: run.first.0, count: run.count }).collect();
+        let section = self.section(Tag::Segment, &to_bytes(&record), &tail);
+        let ticks = u32::try_from(digests.len()).expect("a segment has few ticks more than 65,536");
+        self.footer.segments.push(SegmentEntryRecord { offset: section.offset, head_len: section.head_len, ticks });
+    }
+}
+
+fn channel_sequences(layout: &Layout) -> Vec<DigestSequence> {
+    layout.channels().iter().map(|_| DigestSequence::default()).collect()
+}
+
+/// How many of the block's ticks have any input or command.
+fn ticks_with_input(rows: &Rows) -> u32 {
+    let count = (0..rows.ticks().len()).filter(|&tick| rows.has_input(tick)).count();
+    u32::try_from(count).expect("at most 65,536")
+}
+
+impl BlockInProgress {
+    /// Appends, for each column of each table, whether a value differs from the one before it: within the block (bit 0),
+    /// and between the block's first value and the last one before the block (bit 1).
+    fn changes(&mut self, rows: &Rows, out: &mut Vec<u8>) {
+        let mut last = self.last.iter_mut();
+        for index in 0..rows.layout().tables().len() {
+            for column in &rows.table(TableId(index)).columns {
+                let last = last.next().expect("one for each column");
+                if column.is_empty() {
+                    out.push(0);
+                    continue;
+                }
+                let entered = last.as_ref().is_some_and(|last| *last != value(column, 0));
+                out.push(u8::from(changes_within(column)) | u8::from(entered) << 1);
+                *last = Some(value(column, column.len() - 1));
+            }
+        }
+    }
+}
+
+fn value(column: &Column, row: usize) -> LastValue {
+    match column {
+        Column::Bytes(ragged) => LastValue::Bytes(ragged.get(row).to_vec()),
+        _ => LastValue::Bits(column.bits(row)),
+    }
+}
+
+fn changes_within(column: &Column) -> bool {
+    match column {
+        Column::W8(lanes) => lanes.iter().any(|lane| *lane != lanes[0]),
+        Column::W32(lanes) => lanes.iter().any(|lane| *lane != lanes[0]),
+        Column::W64(lanes) => lanes.iter().any(|lane| *lane != lanes[0]),
+        Column::Bytes(ragged) => (1..ragged.ends.len()).any(|row| ragged.get(row) != ragged.get(0)),
+    }
+}

@@ -1,0 +1,346 @@
+//! The thin layer that puts the sans-I/O core onto files.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, Tick, TickBuilder};
+use tempfile::NamedTempFile;
+
+use crate::{
+    BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, Opening, Options, TraceIndex, decode_block,
+};
+
+/// Bytes gathered before they are written to the file.
+const WRITE_SIZE: usize = 1 << 18;
+
+/// Writes a trace beside its final name and moves it there when it is complete. Dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub struct TraceWriter {
+    encoder: Encoder,
+    file: NamedTempFile,
+    path: PathBuf,
+    overwrite: bool,
+}
+
+/// A trace that is complete on disk and has not got its final name yet.
+#[derive(Debug)]
+pub struct Finished {
+    file: NamedTempFile,
+    path: PathBuf,
+    overwrite: bool,
+    digest: Digest,
+}
+
+impl TraceWriter {
+    /// Begins the trace that will stand at `path`. Until it is finished it grows at `path` with `.partial` appended,
+    /// which a second writer of the same trace finds taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when there is a file at `path` and `overwrite` is not set, or another writer (or what a
+    /// killed one left) stands there; [`ErrorKind::Io`] when the file cannot be made.
+    pub fn create(
+        path: &Path,
+        overwrite: bool,
+        meta: &Meta,
+        layout: Arc<Layout>,
+        options: Options,
+    ) -> Result<TraceWriter, Error> {
+        if !overwrite && path.exists() {
+            return Err(exists(path));
+        }
+        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name());
+        let Some(name) = name else {
+            return Err(Error::new(ErrorKind::Io, format!("{}: this is not the name of a file", path.display())));
+        };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let partial = folder.join(name).with_added_extension("partial");
+        if overwrite && partial.exists() {
+            clear_stale(&partial)?;
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(name).suffix(".partial").rand_bytes(0);
+        // Temporary files are private by default; a trace is a file like any other, for the umask to say.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => taken(&partial),
+            _ => Error::io(path, "create the trace", &error),
+        })?;
+        // The lock tells a writer at work from what a killed one left. Where files cannot be locked, nothing is told.
+        let _ = file.as_file().try_lock();
+        let encoder = Encoder::new(meta, layout, options);
+        Ok(TraceWriter { encoder, file, path: path.to_owned(), overwrite })
+    }
+
+    /// Adds a tick, which `fill` fills with its rows.
+    ///
+    /// # Errors
+    /// What `fill` gives, the rule that the tick breaks, or why the file could not be written.
+    pub fn append<E: From<RowError> + From<Error>>(
+        &mut self,
+        tick: Tick,
+        fill: impl FnOnce(&mut TickBuilder<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.encoder.append(tick, fill)?;
+        if self.encoder.output_len() >= WRITE_SIZE {
+            self.write_out()?;
+        }
+        Ok(())
+    }
+
+    /// Writes an entry of the loss ledger.
+    ///
+    /// # Errors
+    /// Why the file could not be written.
+    pub fn record_loss(&mut self, loss: &Loss) -> Result<(), Error> {
+        self.encoder.record_loss(loss);
+        self.write_out()
+    }
+
+    /// The last tick that was added.
+    pub fn last_tick(&self) -> Option<Tick> {
+        self.encoder.last_tick()
+    }
+
+    /// Completes the file and gives it its final name.
+    ///
+    /// # Errors
+    /// Why the file could not be written or named; nothing is left behind.
+    pub fn finish(self, end_reason: &str) -> Result<Digest, Error> {
+        let finished = self.complete(end_reason)?;
+        let digest = finished.digest;
+        finished.publish()?;
+        Ok(digest)
+    }
+
+    /// Completes the file under its temporary name, so that several can be published together.
+    ///
+    /// # Errors
+    /// Why the file could not be written; nothing is left behind.
+    pub fn complete(mut self, end_reason: &str) -> Result<Finished, Error> {
+        self.write_out()?;
+        let (bytes, digest) = self.encoder.finish(end_reason);
+        let file = self.file.as_file_mut();
+        file.write_all(&bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(|error| Error::io(&self.path, "write the trace", &error))?;
+        Ok(Finished { file: self.file, path: self.path, overwrite: self.overwrite, digest })
+    }
+
+    fn write_out(&mut self) -> Result<(), Error> {
+        let bytes = self.encoder.take_output();
+        let written = self.file.as_file_mut().write_all(&bytes);
+        written.map_err(|error| Error::io(&self.path, "write the trace", &error))
+    }
+}
+
+impl Finished {
+    /// Where the trace will stand.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The trace's content digest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Gives the trace its final name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when a file has come to stand there meanwhile and was not to be overwritten;
+    /// [`ErrorKind::Io`] otherwise. Nothing is left behind.
+    pub fn publish(self) -> Result<(), Error> {
+        let persisted =
+            if self.overwrite { self.file.persist(&self.path) } else { self.file.persist_noclobber(&self.path) };
+        persisted.map(drop).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => exists(&self.path),
+            _ => Error::io(&self.path, "give the trace its name", &error.error),
+        })
+    }
+}
+
+fn exists(path: &Path) -> Error {
+    let message =
+        format!("{}: a file stands there already; pass --force to replace it, or choose another name", path.display());
+    Error::new(ErrorKind::Exists, message)
+}
+
+fn taken(partial: &Path) -> Error {
+    let message = format!(
+        "{}: another writer is at work there, or one was killed; wait for it, or pass --force to begin anew",
+        partial.display()
+    );
+    Error::new(ErrorKind::Exists, message)
+}
+
+/// Removes what a killed writer left, unless one is still at work on it.
+fn clear_stale(partial: &Path) -> Result<(), Error> {
+    let file = File::open(partial).map_err(|error| Error::io(partial, "open what a writer left", &error))?;
+    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        let message = format!("{}: another writer is at work there; wait for it or stop it", partial.display());
+        return Err(Error::new(ErrorKind::Exists, message));
+    }
+    std::fs::remove_file(partial).map_err(|error| Error::io(partial, "remove what a writer left", &error))
+}
+
+/// Where the bytes of a trace come from.
+pub trait Source {
+    /// How many there are.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Those at a range, which lies within the length.
+    ///
+    /// # Errors
+    /// Why they cannot be read; fewer bytes than asked for are an error.
+    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>>;
+}
+
+impl Source for File {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut bytes = vec![0; len];
+        read_exact_at(self, &mut bytes, range.start)?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let count = std::os::windows::fs::FileExt::seek_read(file, bytes, offset)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes = &mut bytes[count..];
+        offset += count as u64;
+    }
+    Ok(())
+}
+
+impl Source for Vec<u8> {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.as_slice().len() as u64)
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let at = |offset| usize::try_from(offset).map_err(io::Error::other);
+        let found = self.get(at(range.start)?..at(range.end)?);
+        found.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// An open, finished trace. Reads only what is asked about.
+#[derive(Debug)]
+pub struct Trace<S = File> {
+    source: S,
+    name: PathBuf,
+    index: TraceIndex,
+}
+
+impl Trace<File> {
+    /// Opens the trace at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not a finished trace of this version, or is damaged.
+    pub fn open(path: &Path) -> Result<Trace<File>, Error> {
+        let file = File::open(path).map_err(|error| Error::io(path, "open the trace", &error))?;
+        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
+        }
+        Trace::from_source(file, path)
+    }
+}
+
+impl<S: Source> Trace<S> {
+    /// Opens a trace whose bytes come from `source`; errors call it `name`.
+    ///
+    /// # Errors
+    /// As for [`Trace::open`].
+    pub fn from_source(source: S, name: &Path) -> Result<Trace<S>, Error> {
+        let len = source.len().map_err(|error| Error::io(name, "tell the trace's length", &error))?;
+        let mut opening = Opening::new(len);
+        while let Some(range) = opening.want() {
+            let bytes = source.read(range).map_err(|error| Error::io(name, "read the trace", &error))?;
+            opening.feed(&bytes).map_err(|error| error.in_file(name))?;
+        }
+        Ok(Trace { source, name: name.to_owned(), index: opening.finish() })
+    }
+
+    /// Provenance, layout, loss, blocks and ticks.
+    pub fn index(&self) -> &TraceIndex {
+        &self.index
+    }
+
+    /// What the trace's rows are.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.index.layout
+    }
+
+    /// What errors call the trace.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// Bytes of the file.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn stored_bytes(&self) -> Result<u64, Error> {
+        self.source.len().map_err(|error| Error::io(&self.name, "tell the trace's length", &error))
+    }
+
+    /// The rows of some channels of a block, by its index in [`TraceIndex::blocks`].
+    ///
+    /// # Errors
+    /// The block cannot be read or is damaged.
+    pub fn block(&self, block: usize, channels: ChannelSet) -> Result<Rows, Error> {
+        let entry: &BlockEntry = &self.index.blocks[block];
+        decode_block(&self.index.layout, entry, channels, |range| self.bytes(range))
+            .map_err(|error| if error.kind() == ErrorKind::Io { error } else { error.in_file(&self.name) })
+    }
+
+    /// The digest of every tick of a segment. Segments follow one another and cover the trace; [`Trace::segments`] tells
+    /// how many there are.
+    ///
+    /// # Errors
+    /// The digests cannot be read or are damaged.
+    pub fn digests(&self, segment: usize) -> Result<Vec<Digest>, Error> {
+        let entry = &self.index.segments[segment];
+        entry.read_digests(&self.bytes(entry.digests.clone())?).map_err(|error| error.in_file(&self.name))
+    }
+
+    /// The summaries of a segment's blocks, in the order of [`TraceIndex::blocks`].
+    ///
+    /// # Errors
+    /// The summaries cannot be read or are damaged.
+    pub fn summaries(&self, segment: usize) -> Result<Vec<BlockSummary>, Error> {
+        let entry = &self.index.segments[segment];
+        let bytes = self.bytes(entry.summaries.clone())?;
+        entry.read_summaries(&self.index.layout, &bytes).map_err(|error| error.in_file(&self.name))
+    }
+
+    /// How many segments of digests and summaries there are.
+    pub fn segments(&self) -> usize {
+        self.index.segments.len()
+    }
+
+    fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        self.source.read(range).map_err(|error| Error::io(&self.name, "read the trace", &error))
+    }
+}

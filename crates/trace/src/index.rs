@@ -1,0 +1,412 @@
+//! What opening a trace gives: provenance, layout, loss, and where every block and digest stands. [`Opening`] says which
+//! bytes it needs next and does no I/O.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use cdt_schema::{Digest, Layout, Tick};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::records::{
+    self, ArchivedFooterRecord, ArchivedLossRecord, ArchivedMetaRecord, ArchivedSegmentRecord, ArchivedSummariesRecord,
+};
+use crate::section::{self, FILE_HEADER, SECTION_HEADER, TRAILER, Tag};
+use crate::{Error, ErrorKind, Loss, Meta};
+
+/// Consecutive ticks without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TickRun {
+    /// The first of them.
+    pub first: Tick,
+    /// How many; at least one.
+    pub count: u32,
+}
+
+impl TickRun {
+    /// The last of them.
+    pub fn last(&self) -> Tick {
+        Tick(self.first.0 + (self.count - 1))
+    }
+}
+
+/// The runs that ascending ticks form.
+pub(crate) fn tick_runs_of(ticks: &[Tick]) -> impl Iterator<Item = TickRun> + '_ {
+    ticks
+        .chunk_by(|a, b| a.next() == Some(*b))
+        .map(|chunk| TickRun { first: chunk[0], count: u32::try_from(chunk.len()).expect("ticks are 32-bit") })
+}
+
+/// Appends a run, joining it to the last one where they touch.
+pub(crate) fn push_run(runs: &mut Vec<TickRun>, run: TickRun) {
+    match runs.last_mut() {
+        Some(last) if last.last().next() == Some(run.first) => last.count += run.count,
+        _ => runs.push(run),
+    }
+}
+
+/// Where a block stands and which ticks it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockEntry {
+    /// Its first byte in the file.
+    pub offset: u64,
+    pub(crate) head_len: u32,
+    pub(crate) tail_len: u32,
+    /// Its first tick.
+    pub first_tick: Tick,
+    /// Its last tick.
+    pub last_tick: Tick,
+    /// How many ticks it has.
+    pub ticks: u32,
+}
+
+impl BlockEntry {
+    pub(crate) fn tail_start(&self) -> u64 {
+        self.offset + SECTION_HEADER + u64::from(self.head_len)
+    }
+
+    pub(crate) fn end(&self) -> u64 {
+        self.tail_start() + u64::from(self.tail_len)
+    }
+
+    /// Bytes of the block in the file.
+    pub fn stored_bytes(&self) -> u64 {
+        self.end() - self.offset
+    }
+}
+
+/// What is known of a block without decoding it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockSummary {
+    /// Over the channel's tick digests, for each declared channel in causal order.
+    pub channel_digests: Vec<Digest>,
+    /// Rows of each table.
+    pub rows: Vec<u32>,
+    /// Ticks with any input or command.
+    pub ticks_with_input: u32,
+    /// For each column of each table, whether a value differs from the one before it: within the block, and at its start.
+    pub changed: Vec<(bool, bool)>,
+}
+
+/// Digests and summaries of about 65,536 ticks.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentEntry {
+    pub(crate) digests: Range<u64>,
+    pub(crate) digests_checksum: u64,
+    pub(crate) summaries: Range<u64>,
+    pub(crate) summaries_checksum: u64,
+    /// Indices into [`TraceIndex::blocks`].
+    pub(crate) blocks: Range<usize>,
+}
+
+/// What a finished trace says of itself.
+#[derive(Clone, Debug)]
+pub struct TraceIndex {
+    /// Where the run came from.
+    pub meta: Meta,
+    /// What its rows are.
+    pub layout: Arc<Layout>,
+    /// Every block, ticks ascending.
+    pub blocks: Vec<BlockEntry>,
+    /// The trace's ticks.
+    pub tick_runs: Vec<TickRun>,
+    /// What was lost.
+    pub loss: Vec<Loss>,
+    /// Digest over the layout, and every tick's number and digest.
+    pub content_digest: Digest,
+    /// Why the run ended.
+    pub end_reason: String,
+    pub(crate) segments: Vec<SegmentEntry>,
+}
+
+impl TraceIndex {
+    /// How many ticks the trace has.
+    pub fn ticks(&self) -> u64 {
+        self.tick_runs.iter().map(|run| u64::from(run.count)).sum()
+    }
+
+    /// First and last tick; `None` for a trace without ticks.
+    pub fn tick_range(&self) -> Option<(Tick, Tick)> {
+        Some((self.tick_runs.first()?.first, self.tick_runs.last()?.last()))
+    }
+
+    /// Index in [`TraceIndex::blocks`] of the block whose ticks span `tick`, if one does.
+    pub fn block_of(&self, tick: Tick) -> Option<usize> {
+        let index = self.blocks.partition_point(|block| block.last_tick < tick);
+        self.blocks.get(index).filter(|block| block.first_tick <= tick).map(|_| index)
+    }
+}
+
+/// Opens a trace without doing I/O: ask [`Opening::want`], fetch the bytes, [`Opening::feed`] them.
+#[derive(Debug)]
+pub struct Opening {
+    file_len: u64,
+    state: State,
+    index: Partial,
+}
+
+#[derive(Debug)]
+enum State {
+    FileHeader,
+    Meta(Range<u64>),
+    Trailer,
+    Footer(Range<u64>),
+    Segment(usize),
+    Loss(usize),
+    Done,
+}
+
+/// What has been read so far.
+#[derive(Debug, Default)]
+struct Partial {
+    meta: Option<(Meta, Arc<Layout>)>,
+    footer: u64,
+    segments: Vec<(u64, u32, u32)>,
+    losses: Vec<(u64, u32)>,
+    content_digest: Digest,
+    end_reason: String,
+    blocks: Vec<BlockEntry>,
+    tick_runs: Vec<TickRun>,
+    loss: Vec<Loss>,
+    entries: Vec<SegmentEntry>,
+}
+
+impl Opening {
+    /// Begins to open a file of that many bytes.
+    pub fn new(file_len: u64) -> Opening {
+        Opening { file_len, state: State::FileHeader, index: Partial::default() }
+    }
+
+    /// The range of the file that [`Opening::feed`] expects next; `None` when there is nothing more to read.
+    pub fn want(&self) -> Option<Range<u64>> {
+        Some(match &self.state {
+            State::FileHeader => 0..self.file_len.min(FILE_HEADER + SECTION_HEADER),
+            State::Meta(range) | State::Footer(range) => range.clone(),
+            State::Trailer => self.file_len - TRAILER..self.file_len,
+            State::Segment(at) => {
+                let (offset, head_len, _) = self.index.segments[*at];
+                offset..offset + SECTION_HEADER + u64::from(head_len)
+            }
+            State::Loss(at) => {
+                let (offset, head_len) = self.index.losses[*at];
+                offset..offset + SECTION_HEADER + u64::from(head_len)
+            }
+            State::Done => return None,
+        })
+    }
+
+    /// Takes the bytes of the wanted range.
+    ///
+    /// # Errors
+    /// The file is not a finished trace of this version, or is damaged.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.state = match &self.state {
+            State::FileHeader => {
+                section::check_file_header(bytes)?;
+                if self.file_len < FILE_HEADER + SECTION_HEADER + TRAILER {
+                    let rule = "the trace is not finished: it ends inside its header; record or finalize it again";
+                    return Err(Error::new(ErrorKind::Incomplete, rule));
+                }
+                let header = &bytes[usize::try_from(FILE_HEADER).expect("16")..];
+                let end = self.file_len;
+                let header = section::read_header(Tag::Meta, FILE_HEADER, header, end)?;
+                State::Meta(FILE_HEADER..header.head(FILE_HEADER).end)
+            }
+            State::Meta(_) => {
+                let (_, head) = section::read_head(Tag::Meta, FILE_HEADER, bytes, self.file_len)?;
+                self.index.meta = Some(read_meta(head).map_err(|rule| Error::damaged(FILE_HEADER, rule))?);
+                State::Trailer
+            }
+            State::Trailer => {
+                let trailer = bytes.try_into().expect("the trailer's 24 bytes");
+                self.index.footer = section::read_trailer(trailer, self.file_len)?;
+                State::Footer(self.index.footer..self.file_len - TRAILER)
+            }
+            State::Footer(range) => {
+                let end = range.end;
+                self.index.read_footer(bytes, end)?;
+                self.index.next_segment(0)
+            }
+            State::Segment(at) => {
+                let at = *at;
+                self.index.read_segment(at, bytes)?;
+                self.index.next_segment(at + 1)
+            }
+            State::Loss(at) => {
+                let at = *at;
+                self.index.read_loss(at, bytes)?;
+                self.index.next_loss(at + 1)
+            }
+            State::Done => panic!("the trace is open already"),
+        };
+        Ok(())
+    }
+
+    /// The opened trace.
+    ///
+    /// # Panics
+    /// If [`Opening::want`] still wants something.
+    pub fn finish(self) -> TraceIndex {
+        assert!(matches!(self.state, State::Done), "the opening wants more bytes");
+        let (meta, layout) = self.index.meta.expect("the meta section is read first");
+        TraceIndex {
+            meta,
+            layout,
+            blocks: self.index.blocks,
+            tick_runs: self.index.tick_runs,
+            loss: self.index.loss,
+            content_digest: self.index.content_digest,
+            end_reason: self.index.end_reason,
+            segments: self.index.entries,
+        }
+    }
+}
+
+fn read_meta(head: &[u8]) -> Result<(Meta, Arc<Layout>), String> {
+    let record = records::access::<ArchivedMetaRecord>(head)?;
+    Ok((record.meta(), Arc::new(record.layout()?)))
+}
+
+impl Partial {
+    fn next_segment(&self, at: usize) -> State {
+        if at < self.segments.len() { State::Segment(at) } else { self.next_loss(0) }
+    }
+
+    fn next_loss(&self, at: usize) -> State {
+        if at < self.losses.len() { State::Loss(at) } else { State::Done }
+    }
+
+    fn read_footer(&mut self, bytes: &[u8], end: u64) -> Result<(), Error> {
+        let offset = self.footer;
+        let damaged = |rule: String| Error::damaged(offset, rule);
+        let (header, head) = section::read_head(Tag::Footer, offset, bytes, end)?;
+        if header.tail(offset).end != end || header.tail_len != 0 {
+            return Err(damaged("the footer does not end where the trailer begins".to_owned()));
+        }
+        let record = records::access::<ArchivedFooterRecord>(head).map_err(damaged)?;
+        let inside = |at: u64, head_len: u32| {
+            let fits = at >= FILE_HEADER
+                && at.checked_add(SECTION_HEADER + u64::from(head_len)).is_some_and(|end| end <= offset);
+            if fits { Ok(()) } else { Err(damaged(format!("a section of the index cannot stand at byte {at}"))) }
+        };
+        for entry in record.segments.iter() {
+            let entry = (entry.offset.to_native(), entry.head_len.to_native(), entry.ticks.to_native());
+            inside(entry.0, entry.1)?;
+            self.segments.push(entry);
+        }
+        for entry in record.loss.iter() {
+            let entry = (entry.offset.to_native(), entry.head_len.to_native());
+            inside(entry.0, entry.1)?;
+            self.losses.push(entry);
+        }
+        self.content_digest = Digest(record.content_digest.to_native());
+        self.end_reason = record.end_reason.as_str().to_owned();
+        Ok(())
+    }
+
+    fn read_segment(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
+        let (offset, _, ticks) = self.segments[at];
+        let damaged = |rule: String| Error::damaged(offset, rule);
+        let (header, head) = section::read_head(Tag::Segment, offset, bytes, self.footer)?;
+        let record = records::access::<ArchivedSegmentRecord>(head).map_err(damaged)?;
+        let first_block = self.blocks.len();
+        let mut counted = 0u64;
+        for entry in record.blocks.iter() {
+            let block = BlockEntry {
+                offset: entry.offset.to_native(),
+                head_len: entry.head_len.to_native(),
+                tail_len: entry.tail_len.to_native(),
+                first_tick: Tick(entry.first_tick.to_native()),
+                last_tick: Tick(entry.last_tick.to_native()),
+                ticks: entry.ticks.to_native(),
+            };
+            let start = self.blocks.last().map_or(FILE_HEADER, BlockEntry::end);
+            let lengths = SECTION_HEADER + u64::from(block.head_len) + u64::from(block.tail_len);
+            let fits = block.offset >= start && block.offset.checked_add(lengths).is_some_and(|end| end <= offset);
+            let ascends = self.blocks.last().is_none_or(|last| last.last_tick < block.first_tick);
+            let span = u64::from(block.last_tick.0) + 1;
+            let holds = block.ticks > 0 && u64::from(block.first_tick.0) + u64::from(block.ticks) <= span;
+            if !fits || !ascends || !holds {
+                return Err(damaged(format!("block {} of the index is out of order or place", self.blocks.len())));
+            }
+            counted += u64::from(block.ticks);
+            self.blocks.push(block);
+        }
+        let mut in_runs = 0u64;
+        for run in record.tick_runs.iter() {
+            let run = TickRun { first: Tick(run.first.to_native()), count: run.count.to_native() };
+            let fits = run.count > 0 && run.first.0.checked_add(run.count - 1).is_some();
+            if !fits || self.tick_runs.last().is_some_and(|last| last.last() >= run.first) {
+                return Err(damaged(format!("the run of ticks from {} is out of order", run.first)));
+            }
+            in_runs += u64::from(run.count);
+            push_run(&mut self.tick_runs, run);
+        }
+        if counted != u64::from(ticks) || in_runs != counted {
+            return Err(damaged(format!("{ticks} ticks are announced, {counted} in blocks, {in_runs} in runs")));
+        }
+        let tail = header.tail(offset);
+        let digests = tail.start..tail.start + counted * 8;
+        if digests.end > tail.end {
+            return Err(damaged(format!("the digests of {counted} ticks do not fit {} bytes", header.tail_len)));
+        }
+        self.entries.push(SegmentEntry {
+            summaries: digests.end..tail.end,
+            digests,
+            digests_checksum: record.digests_checksum.to_native(),
+            summaries_checksum: record.summaries_checksum.to_native(),
+            blocks: first_block..self.blocks.len(),
+        });
+        Ok(())
+    }
+
+    fn read_loss(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
+        let (offset, _) = self.losses[at];
+        let (_, head) = section::read_head(Tag::Loss, offset, bytes, self.footer)?;
+        let loss = records::access::<ArchivedLossRecord>(head).and_then(ArchivedLossRecord::loss);
+        self.loss.push(loss.map_err(|rule| Error::damaged(offset, rule))?);
+        Ok(())
+    }
+}
+
+impl SegmentEntry {
+    /// The digests of the segment's ticks, from their bytes.
+    pub(crate) fn read_digests(&self, bytes: &[u8]) -> Result<Vec<Digest>, Error> {
+        if xxh3_64(bytes) != self.digests_checksum {
+            return Err(Error::damaged(self.digests.start, "the checksum of the tick digests does not match"));
+        }
+        Ok(bytes.as_chunks::<8>().0.iter().map(|digest| Digest(u64::from_le_bytes(*digest))).collect())
+    }
+
+    /// The summaries of the segment's blocks, from their bytes.
+    pub(crate) fn read_summaries(&self, layout: &Layout, bytes: &[u8]) -> Result<Vec<BlockSummary>, Error> {
+        let damaged = |rule: String| Error::damaged(self.summaries.start, rule);
+        if xxh3_64(bytes) != self.summaries_checksum {
+            return Err(damaged("the checksum of the block summaries does not match".to_owned()));
+        }
+        let record = records::access::<ArchivedSummariesRecord>(bytes).map_err(damaged)?;
+        let blocks = self.blocks.len();
+        let channels = layout.channels().iter().count();
+        let tables = layout.tables().len();
+        let columns: usize = layout.tables().iter().map(|table| table.columns.len()).sum();
+        let lengths = [
+            (record.channel_digests.len(), channels),
+            (record.rows.len(), tables),
+            (record.ticks_with_input.len(), 1),
+            (record.changed.len(), columns),
+        ];
+        if lengths.iter().any(|(len, each)| *len != each * blocks) {
+            return Err(damaged(format!("the summaries are not those of {blocks} blocks")));
+        }
+        let summary = |block: usize| {
+            let digests = &record.channel_digests[block * channels..][..channels];
+            let changed = &record.changed[block * columns..][..columns];
+            BlockSummary {
+                channel_digests: digests.iter().map(|digest| Digest(digest.to_native())).collect(),
+                rows: record.rows[block * tables..][..tables].iter().map(|count| count.to_native()).collect(),
+                ticks_with_input: record.ticks_with_input[block].to_native(),
+                changed: changed.iter().map(|bits| (bits & 1 != 0, bits & 2 != 0)).collect(),
+            }
+        };
+        Ok((0..blocks).map(summary).collect())
+    }
+}

@@ -1,0 +1,27 @@
+//! The `.cdt` trace: one run, durable, columnar, read by tick, channel or digest. Floor 2 of the lab.
+//!
+//! [`Encoder`] turns rows into bytes and [`Opening`], [`TraceIndex`] and [`decode_block`] turn bytes into rows; none of
+//! them does I/O. [`TraceWriter`] and [`Trace`] put them onto files. `docs/format.md` specifies the bytes.
+//!
+//! This crate does not know who produced a trace, or why.
+
+mod block;
+mod codec;
+mod encoder;
+mod error;
+mod file;
+mod frame;
+mod index;
+mod meta;
+mod records;
+mod section;
+
+pub use block::decode_block;
+pub use encoder::{Encoder, Encoding, Options};
+pub use error::{Error, ErrorKind};
+pub use file::{Finished, Source, Trace, TraceWriter};
+pub use index::{BlockEntry, BlockSummary, Opening, TickRun, TraceIndex};
+pub use meta::{Loss, LossKind, Meta, Producer, Program, Run};
+
+/// The one version of the format that this crate writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
