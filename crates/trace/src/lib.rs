@@ -15,6 +15,7 @@ mod index;
 mod meta;
 mod records;
 mod section;
+mod watch;
 
 pub use block::decode_block;
 pub use encoder::{Encoder, Encoding, Options};
@@ -22,6 +23,7 @@ pub use error::{Error, ErrorKind};
 pub use file::{Finished, Source, Trace, TraceWriter};
 pub use index::{BlockEntry, BlockSummary, Opening, TickRun, TraceIndex};
 pub use meta::{Loss, LossKind, Meta, Producer, Program, Run};
+pub use watch::{Unwatched, Watch};
 
 /// The one version of the format that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -1,0 +1,141 @@
+//! Where a capture comes from: a file, standard input or memory; plain, or zstd as its first bytes tell.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+use crate::{Error, ErrorKind};
+
+/// Longest line of a capture: a whole tick of memory in base64 fits.
+const MAX_LINE: u64 = 64 << 20;
+/// Bytes read at once.
+const BUFFER: usize = 1 << 17;
+/// First bytes of every zstd frame (RFC 8878, section 3.1.1).
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Lines of a capture, with their numbers.
+pub struct Input {
+    name: String,
+    reader: Box<dyn BufRead>,
+    compressed: bool,
+    consumed: Rc<Cell<u64>>,
+    total: Option<u64>,
+    line: u64,
+}
+
+/// What was found where a line was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A whole line; its end was cut off.
+    Line,
+    /// Bytes after the last line's end.
+    Partial,
+    /// Nothing more.
+    End,
+}
+
+impl Input {
+    /// Opens the file at `path`, or standard input for `-`.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn open(path: &Path) -> Result<Input, Error> {
+        if path == Path::new("-") {
+            return Input::new("standard input", io::stdin(), None);
+        }
+        let name = path.display().to_string();
+        let refuse = |error: &io::Error| Error::new(ErrorKind::Io, format!("{name}: cannot open the capture: {error}"));
+        let file = File::open(path).map_err(|error| refuse(&error))?;
+        let metadata = file.metadata().map_err(|error| refuse(&error))?;
+        if metadata.is_dir() {
+            return Err(Error::new(ErrorKind::Io, format!("{name}: this is a folder, not a capture")));
+        }
+        let total = metadata.is_file().then_some(metadata.len());
+        Input::new(&name, file, total)
+    }
+
+    /// A capture in memory; errors call it `name`.
+    ///
+    /// # Errors
+    /// The bytes begin like zstd and cannot be unpacked.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Input, Error> {
+        let total = Some(bytes.len() as u64);
+        Input::new(name, io::Cursor::new(bytes), total)
+    }
+
+    fn new(name: &str, source: impl Read + 'static, total: Option<u64>) -> Result<Input, Error> {
+        let consumed = Rc::new(Cell::new(0));
+        let counting = Counting { source, consumed: consumed.clone() };
+        let refuse = |error: io::Error| Error::new(ErrorKind::Io, format!("{name}: cannot read the capture: {error}"));
+        let mut start = Vec::with_capacity(ZSTD_MAGIC.len());
+        let mut reader = BufReader::with_capacity(BUFFER, counting);
+        reader.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut start).map_err(refuse)?;
+        let compressed = start == ZSTD_MAGIC;
+        let whole = io::Cursor::new(start).chain(reader);
+        let reader: Box<dyn BufRead> = if compressed {
+            let decoder = zstd::stream::read::Decoder::with_buffer(whole).map_err(refuse)?;
+            Box::new(BufReader::with_capacity(BUFFER, decoder))
+        } else {
+            Box::new(whole)
+        };
+        Ok(Input { name: name.to_owned(), reader, compressed, consumed, total, line: 0 })
+    }
+
+    /// What errors call the capture.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes read of the file so far, and how many it has, if that is known.
+    pub(crate) fn position(&self) -> (u64, Option<u64>) {
+        (self.consumed.get(), self.total)
+    }
+
+    /// Number of the line that was read last, from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Reads the next line into `line`, without its end (LF or CR LF).
+    pub(crate) fn next_line(&mut self, line: &mut Vec<u8>) -> Result<Found, Error> {
+        line.clear();
+        let read = self.reader.by_ref().take(MAX_LINE).read_until(b'\n', line);
+        match read {
+            Ok(0) => return Ok(Found::End),
+            Ok(_) => self.line += 1,
+            // A compressed capture that was cut short ends in the middle of a frame.
+            Err(error) if self.compressed && error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.line += 1;
+                return Ok(Found::Partial);
+            }
+            Err(error) => {
+                let message = format!("{}: cannot read the capture after line {}: {error}", self.name, self.line);
+                return Err(Error::new(ErrorKind::Io, message));
+            }
+        }
+        if line.pop_if(|&mut byte| byte == b'\n').is_some() {
+            line.pop_if(|&mut byte| byte == b'\r');
+            return Ok(Found::Line);
+        }
+        if line.len() as u64 >= MAX_LINE {
+            let message = format!("{}:{}: the line is longer than {} MiB", self.name, self.line, MAX_LINE >> 20);
+            return Err(Error::new(ErrorKind::Line, message));
+        }
+        Ok(Found::Partial)
+    }
+}
+
+struct Counting<R> {
+    source: R,
+    consumed: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(bytes)?;
+        self.consumed.set(self.consumed.get() + count as u64);
+        Ok(count)
+    }
+}
