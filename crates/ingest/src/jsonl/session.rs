@@ -1,0 +1,476 @@
+//! A capture session: runs begin, tick, end; each becomes a trace of its own. All finished traces of a session get
+//! their names together at its end, or none does.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cdt_schema::{Digest, Layout, Tick};
+use cdt_trace::{Finished, Loss, LossKind, Meta, Options, Producer, Program, Run, TraceWriter, Watch};
+
+use super::decode::{Names, Refusal, RowDecoder};
+use super::fault::{Fault, decode};
+use super::wire::{
+    CAPTURE_VERSION, ErrorRow, Probe, RunEnd, RunStart, SessionEnd, SessionStart, TickRow, WireLayout,
+};
+use crate::input::Found;
+use crate::{Error, ErrorKind, Input};
+
+/// Lines between two looks at the clock and the stop flag.
+const LINES_PER_LOOK: u64 = 256;
+
+/// Where the traces of a session go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The session's only run, to this file.
+    File(PathBuf),
+    /// Every run, to `RUN_ID.cdt` in this folder.
+    Folder(PathBuf),
+}
+
+/// How to finalize.
+#[derive(Clone, Debug)]
+pub struct Finalize {
+    /// Where the traces go.
+    pub destination: Destination,
+    /// Whether files there may be replaced.
+    pub overwrite: bool,
+    /// Whether a cut last line and runs without an end are recorded losses and not errors.
+    pub truncated_tail: bool,
+    /// Size and encoding of blocks.
+    pub options: Options,
+}
+
+/// What became of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finalized {
+    /// The session's id.
+    pub session: String,
+    /// Every run, by id.
+    pub runs: Vec<RunReport>,
+    /// Faults that cost no run: lines that belong to none, and an end that is missing or does not add up.
+    pub faults: Vec<String>,
+}
+
+/// What became of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunReport {
+    /// The run's id.
+    pub run_id: String,
+    /// What became of it.
+    pub outcome: RunOutcome,
+}
+
+/// What became of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Its trace stands there.
+    Finalized {
+        /// The trace.
+        path: PathBuf,
+        /// Its ticks.
+        ticks: u64,
+        /// Its content digest.
+        digest: Digest,
+        /// What was lost of it.
+        loss: Option<Loss>,
+    },
+    /// It has no trace, for this reason.
+    Failed(String),
+}
+
+/// Turns a captured session into one trace for each of its runs.
+///
+/// A fault in a run's rows costs that run alone; a line that cannot be given to a run costs every run that is open then.
+///
+/// # Errors
+/// The session's first row is at fault, the input cannot be read, a trace cannot be written, or the work was stopped.
+/// Nothing was written then.
+pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<Finalized, Error> {
+    let mut line = Vec::new();
+    let found = input.next_line(&mut line)?;
+    let start = |error: Fault| Error::new(ErrorKind::Line, error.on_line(input.name(), input.line().max(1)));
+    if found == Found::End {
+        return Err(start(Fault::at("", 0, "", "the capture is empty; a session_start row is expected")));
+    }
+    let text = utf8(&line).map_err(start)?;
+    let header = SessionHeader::read(&text).map_err(start)?;
+    drop(text);
+    let mut session = Session { how, header, name: input.name().to_owned(), runs: BTreeMap::new(), faults: Vec::new(), ended: false };
+    session.read_rows(&mut input, watch)?;
+    session.publish()
+}
+
+/// What the session's first row says.
+#[derive(Debug)]
+struct SessionHeader {
+    id: String,
+    producer: Producer,
+    program: Program,
+    layout: WireLayout,
+}
+
+impl SessionHeader {
+    fn read(line: &str) -> Result<SessionHeader, Fault> {
+        // The version is looked at before anything else, so that a capture of another version is told as such.
+        let probe: Probe<'_> = decode(line)?;
+        if probe.event != "session_start" {
+            let rule = format!("the first row of a capture is session_start, not {:?}", probe.event);
+            return Err(Fault::in_part(line, &probe.event, "event", rule));
+        }
+        #[derive(serde::Deserialize)]
+        struct Version {
+            capture_version: u32,
+        }
+        let Version { capture_version } = decode(line)?;
+        if capture_version != CAPTURE_VERSION {
+            let rule = format!(
+                "the capture has version {capture_version}, but this cdt reads version {CAPTURE_VERSION} alone; capture it \
+                 again with an agent of this version"
+            );
+            return Err(Fault::in_member(line, "capture_version", "capture_version", rule));
+        }
+        let row: SessionStart<'_> = decode(line)?;
+        check_id(line, "session_id", &row.session_id)?;
+        // The players are known only when a run starts, but a bad layout shall be told at once.
+        row.layout.clone().layout(0).map_err(|rule| Fault::in_member(line, "layout", "", rule))?;
+        let own = |text: Cow<'_, str>| text.into_owned();
+        Ok(SessionHeader {
+            id: own(row.session_id),
+            producer: Producer {
+                name: own(row.producer.name),
+                version: own(row.producer.version),
+                platform: own(row.producer.platform),
+                arch: own(row.producer.arch),
+            },
+            program: Program { name: own(row.program.name), build: row.program.build, hash: row.program.hash },
+            layout: row.layout,
+        })
+    }
+}
+
+/// A session being read.
+struct Session<'a> {
+    how: &'a Finalize,
+    header: SessionHeader,
+    /// What errors call the capture.
+    name: String,
+    runs: BTreeMap<String, RunState>,
+    faults: Vec<String>,
+    ended: bool,
+}
+
+enum RunState {
+    Open(Box<OpenRun>),
+    Complete { finished: Finished, ticks: u64, loss: Option<Loss> },
+    Failed(String),
+}
+
+struct OpenRun {
+    writer: TraceWriter,
+    layout: Arc<Layout>,
+    names: Names,
+    ticks: u32,
+}
+
+/// A line that could not be taken: whose fault it is.
+enum Trouble {
+    /// Of the run that the line names.
+    Run(Fault),
+    /// Of whoever is open: the line names no run that exists.
+    Line(Fault),
+    /// Of the machine: the whole work ends.
+    Fatal(Error),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Trouble {
+        Trouble::Run(fault)
+    }
+}
+
+fn utf8(line: &[u8]) -> Result<Cow<'_, str>, Fault> {
+    std::str::from_utf8(line).map(Cow::Borrowed).map_err(|error| {
+        let lossy = String::from_utf8_lossy(line).into_owned();
+        Fault::at(&lossy, error.valid_up_to(), "", "the line is not UTF-8")
+    })
+}
+
+/// Identifiers name files, so they hold nothing that means something in a path.
+fn check_id(line: &str, member: &str, id: &str) -> Result<(), Fault> {
+    let known = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if (1..=64).contains(&id.len()) && known && !id.starts_with(['.', '-']) {
+        return Ok(());
+    }
+    let rule = format!("{id:?} is no identifier: 1 to 64 of A-Z a-z 0-9 . _ - are expected, the first no dot or dash");
+    Err(Fault::in_member(line, member, member, rule))
+}
+
+impl Session<'_> {
+    fn read_rows(&mut self, input: &mut Input, watch: &dyn Watch) -> Result<(), Error> {
+        let mut line = Vec::new();
+        loop {
+            if input.line().is_multiple_of(LINES_PER_LOOK) {
+                let (done, total) = input.position();
+                watch.progress(done, total);
+                if watch.cancelled() {
+                    return Err(Error::cancelled());
+                }
+            }
+            let found = input.next_line(&mut line)?;
+            if found == Found::End {
+                return self.end_of_input();
+            }
+            let number = input.line();
+            let text = utf8(&line);
+            let taken = match &text {
+                Ok(text) => self.take(text),
+                Err(fault) => Err(Trouble::Line(fault.clone())),
+            };
+            let Err(trouble) = taken else { continue };
+            if found == Found::Partial && self.how.truncated_tail {
+                // The last line was cut short: what it was to say is lost with the run's tail.
+                return self.end_of_input();
+            }
+            self.blame(trouble, text.as_deref().unwrap_or_default(), number, found)?;
+        }
+    }
+
+    /// Takes a row.
+    fn take(&mut self, line: &str) -> Result<(), Trouble> {
+        let probe: Probe<'_> = decode(line).map_err(Trouble::Line)?;
+        if self.ended {
+            return Err(Trouble::Line(Fault::at(line, 0, "", "session_end is the last row, but another one follows")));
+        }
+        match probe.event.as_ref() {
+            "tick" => self.tick(line),
+            "run_start" => self.run_start(line),
+            "run_end" => self.run_end(line),
+            "session_end" => self.session_end(line).map_err(Trouble::Line),
+            "error" => {
+                let row: ErrorRow<'_> = decode(line)?;
+                let fault = Fault::in_member(line, "message", "error", format!("the producer gave up: {}", row.message));
+                if probe.run_id.is_some() { Err(Trouble::Run(fault)) } else { Err(Trouble::Line(fault)) }
+            }
+            "session_start" => Err(Trouble::Line(Fault::at(line, 0, "", "a capture has one session_start, its first row"))),
+            other => {
+                let rule = format!(
+                    "{other:?} is no row of a capture; run_start, tick, run_end, error and session_end are expected"
+                );
+                Err(Trouble::Line(Fault::in_part(line, &probe.event, "event", rule)))
+            }
+        }
+    }
+
+    /// Gives a fault to whom it belongs.
+    fn blame(&mut self, trouble: Trouble, line: &str, number: u64, found: Found) -> Result<(), Error> {
+        let hint = if found == Found::Partial {
+            "; the last line has no end: if the capture was cut short, pass --truncated-tail to keep what is whole"
+        } else {
+            ""
+        };
+        let (fault, run) = match trouble {
+            Trouble::Fatal(error) => return Err(error),
+            Trouble::Run(fault) => {
+                let run = serde_json::from_str::<Probe<'_>>(line).ok().and_then(|probe| probe.run_id.map(Cow::into_owned));
+                (fault, run)
+            }
+            Trouble::Line(fault) => (fault, None),
+        };
+        let message = format!("{}{hint}", fault.on_line(&self.name, number));
+        match run {
+            Some(run) => {
+                // A run that failed keeps its first reason; the rows that follow are of no use any more.
+                let state = self.runs.entry(run).or_insert_with(|| RunState::Failed(message.clone()));
+                if !matches!(state, RunState::Failed(_)) {
+                    *state = RunState::Failed(message);
+                }
+            }
+            None => {
+                let mut cost_a_run = false;
+                for state in self.runs.values_mut().filter(|state| matches!(state, RunState::Open(_))) {
+                    *state = RunState::Failed(message.clone());
+                    cost_a_run = true;
+                }
+                if !cost_a_run {
+                    self.faults.push(message);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_start(&mut self, line: &str) -> Result<(), Trouble> {
+        let row: RunStart<'_> = decode(line)?;
+        check_id(line, "run_id", &row.run_id).map_err(Trouble::Line)?;
+        if self.runs.contains_key(row.run_id.as_ref()) {
+            return Err(Fault::in_member(line, "run_id", "run_id", format!("run {:?} was started before", row.run_id)).into());
+        }
+        if !row.tick_rate.is_finite() || row.tick_rate <= 0.0 {
+            let rule = format!("ticks a second are above 0, not {}", row.tick_rate);
+            return Err(Fault::in_member(line, "tick_rate", "tick_rate", rule).into());
+        }
+        let layout = self.header.layout.clone().layout(row.players);
+        let layout = Arc::new(layout.map_err(|rule| Fault::in_member(line, "players", "players", rule))?);
+        let path = match &self.how.destination {
+            Destination::Folder(folder) => folder.join(format!("{}.cdt", row.run_id)),
+            Destination::File(_) if !self.runs.is_empty() => {
+                let rule = "the session has a second run, but one file was named for its trace; name a folder instead";
+                return Err(Trouble::Fatal(Error::new(ErrorKind::Line, format!("{}: {rule}", self.name))));
+            }
+            Destination::File(path) => path.clone(),
+        };
+        let meta = Meta {
+            session: self.header.id.clone(),
+            producer: self.header.producer.clone(),
+            program: self.header.program.clone(),
+            run: Run {
+                id: row.run_id.to_string(),
+                seed: row.seed.map(|seed| seed.0),
+                seed_source: row.seed_source.into_owned(),
+                mode: row.mode,
+                tick_rate: Some(row.tick_rate),
+                reason: row.reason.into_owned(),
+            },
+        };
+        let writer = TraceWriter::create(&path, self.how.overwrite, &meta, layout.clone(), self.how.options)
+            .map_err(|error| Trouble::Fatal(error.into()))?;
+        let run = OpenRun { writer, names: Names::new(&layout), layout, ticks: 0 };
+        self.runs.insert(meta.run.id, RunState::Open(Box::new(run)));
+        Ok(())
+    }
+
+    fn tick(&mut self, line: &str) -> Result<(), Trouble> {
+        let row: TickRow<'_> = decode(line)?;
+        let run = match self.runs.get_mut(row.run_id.as_ref()) {
+            Some(RunState::Open(run)) => run,
+            Some(RunState::Failed(_)) => return Ok(()),
+            Some(RunState::Complete { .. }) => {
+                return Err(Fault::in_member(line, "run_id", "run_id", "the run has ended, but a tick of it follows").into());
+            }
+            None => return Err(Fault::in_member(line, "run_id", "run_id", "no run_start row began this run").into()),
+        };
+        if row.tick != run.ticks {
+            let rule = format!("ticks of a run count from 0 without a gap; {} is expected, not {}", run.ticks, row.tick);
+            return Err(Fault::in_member(line, "tick\":", "tick", rule).into());
+        }
+        let decoder = RowDecoder { line, names: &run.names, layout: &run.layout };
+        match run.writer.append(Tick(row.tick), |tick| decoder.fill(&row, tick)) {
+            Ok(()) => {
+                run.ticks += 1;
+                Ok(())
+            }
+            Err(Refusal::Row(error)) => Err(decoder.row_fault(&error).into()),
+            Err(Refusal::Fault(fault)) => Err(fault.into()),
+            Err(Refusal::Trace(error)) => Err(Trouble::Fatal(error.into())),
+        }
+    }
+
+    fn run_end(&mut self, line: &str) -> Result<(), Trouble> {
+        let row: RunEnd<'_> = decode(line)?;
+        let id = row.run_id.as_ref();
+        match self.runs.get(id) {
+            Some(RunState::Open(run)) if run.ticks == row.ticks => {}
+            Some(RunState::Open(run)) => {
+                let rule = format!("the run had {} tick rows, but its end says {}", run.ticks, row.ticks);
+                return Err(Fault::in_member(line, "ticks", "ticks", rule).into());
+            }
+            Some(RunState::Failed(_)) => return Ok(()),
+            Some(RunState::Complete { .. }) => {
+                return Err(Fault::in_member(line, "run_id", "run_id", "the run has ended before").into());
+            }
+            None => return Err(Fault::in_member(line, "run_id", "run_id", "no run_start row began this run").into()),
+        }
+        self.complete(id, &row.reason, None).map_err(Trouble::Fatal)
+    }
+
+    fn session_end(&mut self, line: &str) -> Result<(), Fault> {
+        let row: SessionEnd<'_> = decode(line)?;
+        self.ended = true;
+        if row.session_id != self.header.id {
+            let rule = format!("the session is {:?}, but this row ends {:?}", self.header.id, row.session_id);
+            return Err(Fault::in_member(line, "session_id", "session_id", rule));
+        }
+        let complete = |state: &RunState| match state {
+            RunState::Complete { ticks, .. } => Some(*ticks),
+            RunState::Open(run) => Some(u64::from(run.ticks)),
+            RunState::Failed(_) => None,
+        };
+        // Ticks of a run that failed were not all counted, so the total can be checked only when none did.
+        let total: Option<u64> = self.runs.values().map(complete).sum();
+        match total {
+            Some(total) if total != row.ticks.0 => {
+                let rule = format!("the session had {total} tick rows, but its end says {}", row.ticks.0);
+                Err(Fault::in_member(line, "ticks", "ticks", rule))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the trace of an open run, under its temporary name.
+    fn complete(&mut self, id: &str, reason: &str, loss: Option<Loss>) -> Result<(), Error> {
+        let Some(RunState::Open(run)) = self.runs.remove(id) else { unreachable!("only open runs are completed") };
+        let OpenRun { mut writer, ticks, .. } = *run;
+        if let Some(loss) = &loss {
+            writer.record_loss(loss)?;
+        }
+        let finished = writer.complete(reason)?;
+        self.runs.insert(id.to_owned(), RunState::Complete { finished, ticks: u64::from(ticks), loss });
+        Ok(())
+    }
+
+    /// What is still open when the input ends was cut short.
+    fn end_of_input(&mut self) -> Result<(), Error> {
+        let open = |(id, state): (&String, &RunState)| match state {
+            RunState::Open(run) => Some((id.clone(), run.ticks)),
+            _ => None,
+        };
+        let open: Vec<(String, u32)> = self.runs.iter().filter_map(open).collect();
+        for (id, ticks) in open {
+            if self.how.truncated_tail {
+                let detail = "the capture ends before the run does".to_owned();
+                let loss = Loss { kind: LossKind::TruncatedTail, from: Tick(ticks), to: None, detail };
+                self.complete(&id, "truncated", Some(loss))?;
+            } else {
+                let rule = "the capture ends before the run does: run_end is missing; pass --truncated-tail to keep what is whole";
+                self.runs.insert(id, RunState::Failed(format!("{}: {rule}", self.name)));
+            }
+        }
+        if !self.ended && !self.how.truncated_tail {
+            self.faults.push(format!("{}: the capture ends without session_end", self.name));
+        }
+        Ok(())
+    }
+
+    /// Gives every complete trace its name.
+    fn publish(self) -> Result<Finalized, Error> {
+        let mut reports = Vec::with_capacity(self.runs.len());
+        let mut published: Vec<PathBuf> = Vec::new();
+        for (run_id, state) in self.runs {
+            let outcome = match state {
+                RunState::Failed(reason) => RunOutcome::Failed(reason),
+                RunState::Open(_) => unreachable!("the end of the input closes every run"),
+                RunState::Complete { finished, ticks, loss } => {
+                    let (path, digest) = (finished.path().to_owned(), finished.digest());
+                    if let Err(error) = finished.publish() {
+                        withdraw(&published);
+                        return Err(error.into());
+                    }
+                    published.push(path.clone());
+                    RunOutcome::Finalized { path, ticks, digest, loss }
+                }
+            };
+            reports.push(RunReport { run_id, outcome });
+        }
+        Ok(Finalized { session: self.header.id, runs: reports, faults: self.faults })
+    }
+}
+
+/// Takes back the traces that were published before one could not be: all or none.
+fn withdraw(published: &[PathBuf]) {
+    for path in published {
+        // What cannot be taken back stays: the error that is about to be reported is the one that matters.
+        let _: Result<(), std::io::Error> = std::fs::remove_file(path as &Path);
+    }
+}

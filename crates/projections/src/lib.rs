@@ -1,0 +1,14 @@
+//! Projections of a trace into tables that people and programs read: one tick, the lives of a slot. They project typed
+//! rows and never shape them. Floor 3 of the lab; this crate does not know how traces are compared.
+
+mod cursor;
+mod entity;
+mod tick;
+mod value;
+mod window;
+
+pub use cursor::BlockCursor;
+pub use entity::{Life, Lives, entity};
+pub use tick::{ChannelView, TableView, TickView, tick};
+pub use value::{Value, cell, row_values};
+pub use window::Window;
