@@ -15,6 +15,24 @@ pub enum LogFormat {
     GameboyDoctor,
 }
 
+impl LogFormat {
+    /// Every format.
+    pub const ALL: [LogFormat; 2] = [LogFormat::Nestest, LogFormat::GameboyDoctor];
+
+    /// Name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogFormat::Nestest => "nestest",
+            LogFormat::GameboyDoctor => "gameboy-doctor",
+        }
+    }
+
+    /// The format of that name.
+    pub fn from_name(name: &str) -> Option<LogFormat> {
+        LogFormat::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
 /// What to import and where to.
 #[derive(Clone, Debug)]
 pub struct Import<'a> {
@@ -33,6 +51,14 @@ pub struct Import<'a> {
 pub struct Imported {
     /// Ticks written.
     pub ticks: u64,
+    /// The trace's content digest.
+    pub digest: cdt_schema::Digest,
+    /// Lines left out.
+    pub noise_lines: u64,
+    /// Numbers of the first of them.
+    pub first_noise: Vec<u64>,
+    /// What was lost.
+    pub loss: Option<cdt_trace::Loss>,
 }
 
 /// Imports a log.

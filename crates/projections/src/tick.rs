@@ -56,12 +56,10 @@ pub fn tick<S: Source>(trace: &Trace<S>, tick: Tick, channels: ChannelSet) -> Re
         columns: schema.columns.iter().map(|column| column.name.clone()).collect(),
         rows: rows.range(id, index).map(|row| row_values(rows, id, row)).collect(),
     };
-    let channels = rows.loaded().iter().map(|channel| {
-        ChannelView {
-            channel: channel.name(),
-            digest: digests[channel as usize].to_string(),
-            tables: layout.tables_of(channel).map(view).collect(),
-        }
+    let channels = rows.loaded().iter().map(|channel| ChannelView {
+        channel: channel.name(),
+        digest: digests[channel as usize].to_string(),
+        tables: layout.tables_of(channel).map(view).collect(),
     });
     Ok(Some(TickView { tick, channels: channels.collect() }))
 }

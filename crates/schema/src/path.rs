@@ -36,9 +36,9 @@ impl Path {
         Path(format!("entities.{name}[slot={},gen={}]", uid.slot, uid.generation))
     }
 
-    /// One page of memory.
-    pub fn page(page: u32) -> Path {
-        Path(format!("memory[page={page}]"))
+    /// Bytes of memory, by their addresses; `end` is exclusive.
+    pub fn memory(start: usize, end: usize) -> Path {
+        Path(format!("memory[{start:#x}..{end:#x}]"))
     }
 
     /// A member of what this path names.

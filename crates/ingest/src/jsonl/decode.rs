@@ -3,8 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cdt_schema::{
-    Call, Channel, Checkpoint, Command, Decision, Draw, Event, Field, Generation, Input, KindId, Layout, Origin, PageId,
-    PlayerId, RowError, Scalar, ScalarType, Seq, Slot, StageId, Step, StreamId, SyscallId, TickBuilder, TimingSample, Uid,
+    Call, Channel, Checkpoint, Command, Decision, Draw, Event, Field, Generation, Input, KindId, Layout, Origin,
+    PageId, PlayerId, RowError, Scalar, ScalarType, Seq, Slot, StageId, Step, StreamId, SyscallId, TickBuilder,
+    TimingSample, Uid,
 };
 
 use super::fault::Fault;
@@ -129,7 +130,8 @@ impl<'a> RowDecoder<'a> {
             let name = channel.name();
             match (self.layout.channels().contains(channel), carried) {
                 (true, false) => {
-                    let rule = format!("the layout declares {name}, so every tick carries it; it is missing or null here");
+                    let rule =
+                        format!("the layout declares {name}, so every tick carries it; it is missing or null here");
                     return Err(Fault::in_member(self.line, name, name, rule));
                 }
                 (false, true) => {
@@ -225,7 +227,11 @@ impl<'a> RowDecoder<'a> {
         ];
         for (name, declared, carried) in parts {
             if declared != carried {
-                let rule = if declared { "it is declared, so null cannot stand here" } else { "it is not declared, so null is expected" };
+                let rule = if declared {
+                    "it is declared, so null cannot stand here"
+                } else {
+                    "it is not declared, so null is expected"
+                };
                 return Err(Fault::in_member(self.line, name, format!("checkpoint.{name}"), rule).into());
             }
         }
@@ -251,7 +257,8 @@ impl<'a> RowDecoder<'a> {
         let subject = match &wire.subject {
             None => None,
             Some(subject) => {
-                let kind = self.find(&self.names.kinds, &subject.kind, &format!("{path}.subject.kind"), "entity kind")?;
+                let kind =
+                    self.find(&self.names.kinds, &subject.kind, &format!("{path}.subject.kind"), "entity kind")?;
                 let (slot, generation) = (Slot(subject.slot), Generation(subject.generation));
                 Some(Uid { kind: KindId(narrow(kind)), slot, generation })
             }
@@ -265,7 +272,13 @@ impl<'a> RowDecoder<'a> {
             WireOrigin::Host => Origin::Host,
             WireOrigin::Debugger => Origin::Debugger,
         };
-        Ok(tick.event(Event { kind: KindId(narrow(kind)), origin, subject, values: &values, cause: wire.cause.map(Seq) })?)
+        Ok(tick.event(Event {
+            kind: KindId(narrow(kind)),
+            origin,
+            subject,
+            values: &values,
+            cause: wire.cause.map(Seq),
+        })?)
     }
 
     fn page(&self, wire: &WirePage<'_>, tick: &mut TickBuilder<'_>) -> Result<(), Refusal> {

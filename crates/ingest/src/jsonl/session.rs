@@ -11,9 +11,7 @@ use cdt_trace::{Finished, Loss, LossKind, Meta, Options, Producer, Program, Run,
 
 use super::decode::{Names, Refusal, RowDecoder};
 use super::fault::{Fault, decode};
-use super::wire::{
-    CAPTURE_VERSION, ErrorRow, Probe, RunEnd, RunStart, SessionEnd, SessionStart, TickRow, WireLayout,
-};
+use super::wire::{CAPTURE_VERSION, ErrorRow, Probe, RunEnd, RunStart, SessionEnd, SessionStart, TickRow, WireLayout};
 use crate::input::Found;
 use crate::{Error, ErrorKind, Input};
 
@@ -97,7 +95,8 @@ pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<F
     let text = utf8(&line).map_err(start)?;
     let header = SessionHeader::read(&text).map_err(start)?;
     drop(text);
-    let mut session = Session { how, header, name: input.name().to_owned(), runs: BTreeMap::new(), faults: Vec::new(), ended: false };
+    let mut session =
+        Session { how, header, name: input.name().to_owned(), runs: BTreeMap::new(), faults: Vec::new(), ended: false };
     session.read_rows(&mut input, watch)?;
     session.publish()
 }
@@ -250,10 +249,13 @@ impl Session<'_> {
             "session_end" => self.session_end(line).map_err(Trouble::Line),
             "error" => {
                 let row: ErrorRow<'_> = decode(line)?;
-                let fault = Fault::in_member(line, "message", "error", format!("the producer gave up: {}", row.message));
+                let fault =
+                    Fault::in_member(line, "message", "error", format!("the producer gave up: {}", row.message));
                 if probe.run_id.is_some() { Err(Trouble::Run(fault)) } else { Err(Trouble::Line(fault)) }
             }
-            "session_start" => Err(Trouble::Line(Fault::at(line, 0, "", "a capture has one session_start, its first row"))),
+            "session_start" => {
+                Err(Trouble::Line(Fault::at(line, 0, "", "a capture has one session_start, its first row")))
+            }
             other => {
                 let rule = format!(
                     "{other:?} is no row of a capture; run_start, tick, run_end, error and session_end are expected"
@@ -273,7 +275,8 @@ impl Session<'_> {
         let (fault, run) = match trouble {
             Trouble::Fatal(error) => return Err(error),
             Trouble::Run(fault) => {
-                let run = serde_json::from_str::<Probe<'_>>(line).ok().and_then(|probe| probe.run_id.map(Cow::into_owned));
+                let run =
+                    serde_json::from_str::<Probe<'_>>(line).ok().and_then(|probe| probe.run_id.map(Cow::into_owned));
                 (fault, run)
             }
             Trouble::Line(fault) => (fault, None),
@@ -305,7 +308,9 @@ impl Session<'_> {
         let row: RunStart<'_> = decode(line)?;
         check_id(line, "run_id", &row.run_id).map_err(Trouble::Line)?;
         if self.runs.contains_key(row.run_id.as_ref()) {
-            return Err(Fault::in_member(line, "run_id", "run_id", format!("run {:?} was started before", row.run_id)).into());
+            return Err(
+                Fault::in_member(line, "run_id", "run_id", format!("run {:?} was started before", row.run_id)).into()
+            );
         }
         if !row.tick_rate.is_finite() || row.tick_rate <= 0.0 {
             let rule = format!("ticks a second are above 0, not {}", row.tick_rate);
@@ -347,12 +352,15 @@ impl Session<'_> {
             Some(RunState::Open(run)) => run,
             Some(RunState::Failed(_)) => return Ok(()),
             Some(RunState::Complete { .. }) => {
-                return Err(Fault::in_member(line, "run_id", "run_id", "the run has ended, but a tick of it follows").into());
+                return Err(
+                    Fault::in_member(line, "run_id", "run_id", "the run has ended, but a tick of it follows").into()
+                );
             }
             None => return Err(Fault::in_member(line, "run_id", "run_id", "no run_start row began this run").into()),
         };
         if row.tick != run.ticks {
-            let rule = format!("ticks of a run count from 0 without a gap; {} is expected, not {}", run.ticks, row.tick);
+            let rule =
+                format!("ticks of a run count from 0 without a gap; {} is expected, not {}", run.ticks, row.tick);
             return Err(Fault::in_member(line, "tick\":", "tick", rule).into());
         }
         let decoder = RowDecoder { line, names: &run.names, layout: &run.layout };

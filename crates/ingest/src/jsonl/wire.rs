@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use cdt_schema::{
-    CheckpointLayout, CommandKind, EntityKind, EventKind, Field, Layout, LayoutSpec, MemoryLayout, RngAlgorithm, RngStream,
-    ScalarType, StepLayout, Syscall,
+    CheckpointLayout, CommandKind, EntityKind, EventKind, Field, Layout, LayoutSpec, MemoryLayout, RngAlgorithm,
+    RngStream, ScalarType, StepLayout, Syscall,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error as _};
@@ -427,9 +427,9 @@ impl<'de> Deserialize<'de> for WireType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<WireType, D::Error> {
         let name = Cow::<str>::deserialize(deserializer)?;
         let found = ScalarType::DECLARABLE.into_iter().find(|ty| ty.name() == name);
-        found.map(WireType).ok_or_else(|| {
-            D::Error::custom(format!("type {name:?} is not one of bool, i32, u32, i64, u64, f32, f64"))
-        })
+        found
+            .map(WireType)
+            .ok_or_else(|| D::Error::custom(format!("type {name:?} is not one of bool, i32, u32, i64, u64, f32, f64")))
     }
 }
 
@@ -458,7 +458,9 @@ impl<'de> Deserialize<'de> for WireAlgorithm {
         let name = Cow::<str>::deserialize(deserializer)?;
         let found = RngAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name);
         let known = || RngAlgorithm::ALL.map(RngAlgorithm::name).join(", ");
-        found.map(WireAlgorithm).ok_or_else(|| D::Error::custom(format!("algorithm {name:?} is not one of {}", known())))
+        found
+            .map(WireAlgorithm)
+            .ok_or_else(|| D::Error::custom(format!("algorithm {name:?} is not one of {}", known())))
     }
 }
 
@@ -659,7 +661,9 @@ impl WireLayout {
 impl WireCheckpointLayout {
     fn layout(self) -> Result<CheckpointLayout, String> {
         if !self.digests.is_sorted_by(|a, b| a < b) {
-            return Err("layout.checkpoint.digests: state, frame, audio are expected in this order, each at most once".into());
+            return Err(
+                "layout.checkpoint.digests: state, frame, audio are expected in this order, each at most once".into()
+            );
         }
         Ok(CheckpointLayout {
             state_digest: self.digests.contains(&WireDigestName::State),

@@ -1,0 +1,213 @@
+//! Why two runs differ at a tick: the class of the first cause in causal order, and its evidence.
+
+use std::collections::BTreeMap;
+
+use cdt_schema::columns::rng;
+use cdt_schema::{Channel, TableKind};
+use serde::Serialize;
+
+use crate::compare::{Difference, TickRows, entity_values};
+
+/// Up to this distance in units in the last place two floats count as the same decision, differently rounded. A fused
+/// multiply-add, another order of a sum or another math library moves a value by one to a few tens of these.
+pub const FEW_ULP: u64 = 64;
+
+/// How many items of evidence a cause lists.
+const EVIDENCE: usize = 8;
+
+/// Classes of causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseClass {
+    /// One run lacks the tick.
+    MissingTick,
+    /// The step differs: other input.
+    Input,
+    /// The candidate drew less often.
+    RngShortfall,
+    /// The candidate drew more often.
+    RngExtra,
+    /// The candidate drew the same values in another order.
+    RngSwapped,
+    /// As many draws, other values or states.
+    RngValue,
+    /// A syscall differs.
+    Call,
+    /// Entities are missing or extra.
+    Population,
+    /// The same decisions, rounded differently.
+    FloatDrift,
+    /// Any other declared value differs.
+    State,
+    /// An event of the guest differs, and nothing before it.
+    Event,
+    /// Undeclared bytes of memory differ, and nothing that is declared.
+    MemoryOnly,
+    /// Fuel differs, and nothing else.
+    Timing,
+}
+
+/// Why two runs differ at a tick.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// Its class.
+    pub class: CauseClass,
+    /// What shows it, one sentence each.
+    pub evidence: Vec<String>,
+}
+
+impl CauseClass {
+    /// The class in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            CauseClass::MissingTick => "missing tick: one run lacks it",
+            CauseClass::Input => "input: the step differs",
+            CauseClass::RngShortfall => "rng shortfall: the candidate drew less often",
+            CauseClass::RngExtra => "rng extra: the candidate drew more often",
+            CauseClass::RngSwapped => "rng swapped: the same draws in another order",
+            CauseClass::RngValue => "rng value: as many draws, other values or states",
+            CauseClass::Call => "call: a syscall differs",
+            CauseClass::Population => "population: entities are missing or extra",
+            CauseClass::FloatDrift => "float drift: the same decisions, rounded differently",
+            CauseClass::State => "state: a declared value differs",
+            CauseClass::Event => "event: an event of the guest differs",
+            CauseClass::MemoryOnly => "memory only: nothing that is declared differs",
+            CauseClass::Timing => "timing: fuel differs, and nothing else",
+        }
+    }
+}
+
+/// A tick that one run lacks.
+pub(crate) fn missing_tick(in_reference: bool) -> Cause {
+    let lacks = if in_reference { "the candidate lacks the tick" } else { "the reference lacks the tick" };
+    Cause { class: CauseClass::MissingTick, evidence: vec![lacks.to_owned()] }
+}
+
+/// The cause of a tick's differences, which are in causal order and at least one.
+pub(crate) fn classify(found: &[Difference], reference: TickRows<'_>, candidate: TickRows<'_>) -> Cause {
+    let of = |channel: Channel| found.iter().filter(move |difference| difference.channel == channel);
+    let has = |channel: Channel| of(channel).next().is_some();
+    if has(Channel::Step) {
+        return Cause { class: CauseClass::Input, evidence: list(of(Channel::Step)) };
+    }
+    if has(Channel::Rng) {
+        return draws(reference, candidate, list(of(Channel::Rng)));
+    }
+    if has(Channel::Calls) {
+        return Cause { class: CauseClass::Call, evidence: list(of(Channel::Calls)) };
+    }
+    if of(Channel::Entities).any(Difference::is_one_sided) {
+        return population(found, reference, candidate);
+    }
+    let declared = || found.iter().filter(|d| matches!(d.channel, Channel::State | Channel::Entities));
+    if declared().next().is_some() {
+        return values(declared());
+    }
+    let fuel = |d: &Difference| d.channel == Channel::Timing || d.path == "checkpoint.fuel";
+    if found.iter().all(fuel) {
+        return Cause { class: CauseClass::Timing, evidence: list(found.iter()) };
+    }
+    if has(Channel::Checkpoint)
+        && found.iter().any(|d| d.channel == Channel::Checkpoint && !fuel(d))
+        && !has(Channel::Memory)
+    {
+        return Cause { class: CauseClass::State, evidence: list(of(Channel::Checkpoint)) };
+    }
+    if has(Channel::Events) {
+        return Cause { class: CauseClass::Event, evidence: list(of(Channel::Events)) };
+    }
+    Cause { class: CauseClass::MemoryOnly, evidence: list(of(Channel::Memory)) }
+}
+
+fn list<'a>(found: impl Iterator<Item = &'a Difference>) -> Vec<String> {
+    let mut evidence = Vec::new();
+    let mut more = 0;
+    for difference in found {
+        if evidence.len() < EVIDENCE { evidence.push(sentence(difference)) } else { more += 1 }
+    }
+    if more > 0 {
+        evidence.push(format!("and {more} more"));
+    }
+    evidence
+}
+
+/// A difference in words.
+pub(crate) fn sentence(difference: &Difference) -> String {
+    let Difference { path, reference, candidate, .. } = difference;
+    match (reference, candidate) {
+        (Some(_), None) => format!("{path} is missing in the candidate"),
+        (None, Some(_)) => format!("{path} is extra in the candidate"),
+        (Some(reference), Some(candidate)) => {
+            let ulp = difference.ulp().map_or(String::new(), |ulp| format!(" ({ulp} ulp)"));
+            format!("{path}: {reference} became {candidate}{ulp}")
+        }
+        (None, None) => path.clone(),
+    }
+}
+
+/// The class of differing draws, by what was drawn and in which order.
+fn draws(reference: TickRows<'_>, candidate: TickRows<'_>, mut evidence: Vec<String>) -> Cause {
+    let drawn = |side: TickRows<'_>| -> Vec<(u64, u64)> {
+        let id = side.rows.layout().table(TableKind::Rng).expect("the rng channel is compared");
+        let columns = &side.rows.table(id).columns;
+        let draw = |row| (columns[rng::STREAM].bits(row), columns[rng::VALUE].bits(row));
+        side.rows.range(id, side.tick).map(draw).collect()
+    };
+    let (a, b) = (drawn(reference), drawn(candidate));
+    let shared = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let (mut x, mut y) = (a.clone(), b.clone());
+    x.sort_unstable();
+    y.sort_unstable();
+    let class = match a.len().cmp(&b.len()) {
+        std::cmp::Ordering::Greater => CauseClass::RngShortfall,
+        std::cmp::Ordering::Less => CauseClass::RngExtra,
+        std::cmp::Ordering::Equal if x == y && a != b => CauseClass::RngSwapped,
+        std::cmp::Ordering::Equal => CauseClass::RngValue,
+    };
+    evidence.insert(0, format!("{} draws became {}; the first {shared} are the same", a.len(), b.len()));
+    Cause { class, evidence }
+}
+
+/// Missing and extra entities, and those that only changed their identity.
+fn population(found: &[Difference], reference: TickRows<'_>, candidate: TickRows<'_>) -> Cause {
+    let entities = found.iter().filter(|d| d.channel == Channel::Entities);
+    let mut evidence = list(entities.filter(|d| d.is_one_sided()));
+    let layout = reference.rows.layout();
+    for (id, schema) in layout.tables_of(Channel::Entities) {
+        let Some(other) = candidate.rows.layout().table(schema.kind) else { continue };
+        let rows = |side: TickRows<'_>, id| side.rows.range(id, side.tick);
+        let mut left = BTreeMap::new();
+        for row in rows(reference, id) {
+            left.insert(reference.rows.uid(id, row), entity_values(reference.rows, id, row));
+        }
+        for row in rows(candidate, other) {
+            let uid = candidate.rows.uid(other, row);
+            if left.contains_key(&uid) || schema.columns.len() == schema.key_columns() {
+                continue;
+            }
+            let values = entity_values(candidate.rows, other, row);
+            let twin = left.iter().find(|(_, known)| **known == values).and_then(|(uid, _)| *uid);
+            if let (Some(twin), Some(uid)) = (twin, uid) {
+                evidence.push(format!(
+                    "{} slot {} generation {} has all fields of the reference's slot {} generation {}",
+                    schema.name, uid.slot, uid.generation, twin.slot, twin.generation
+                ));
+            }
+        }
+    }
+    Cause { class: CauseClass::Population, evidence }
+}
+
+/// Float drift where every differing value is a float and close, any other state otherwise.
+fn values<'a>(found: impl Iterator<Item = &'a Difference> + Clone) -> Cause {
+    let largest = found.clone().map(Difference::ulp).try_fold(0, |largest, ulp| Some(ulp?.max(largest)));
+    match largest.filter(|&largest| largest <= FEW_ULP) {
+        Some(largest) => {
+            let count = found.clone().count();
+            let mut evidence = vec![format!("{count} floats differ, by at most {largest} ulp")];
+            evidence.extend(list(found));
+            Cause { class: CauseClass::FloatDrift, evidence }
+        }
+        None => Cause { class: CauseClass::State, evidence: list(found) },
+    }
+}

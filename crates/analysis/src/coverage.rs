@@ -1,0 +1,100 @@
+//! How much of a trace a window holds, and which fields never change in it: from the block summaries where a block lies
+//! within the window, from the rows where it does not.
+
+use std::ops::Range;
+
+use cdt_projections::Window;
+use cdt_schema::{Channel, ChannelSet, Column, Layout, Rows, TableId};
+use cdt_trace::{BlockEntry, BlockSummary, Source, Trace};
+
+use crate::Error;
+
+/// What a window of a trace holds.
+#[derive(Debug)]
+pub(crate) struct Coverage {
+    /// Rows by table.
+    pub(crate) rows: Vec<u64>,
+    /// By table and column, whether a value differs from the one before it within the window.
+    pub(crate) changed: Vec<Vec<bool>>,
+    /// Ticks with any input or command.
+    pub(crate) ticks_with_input: u64,
+}
+
+impl Coverage {
+    /// Of the asked channels; of the others nothing is said.
+    pub(crate) fn of<S: Source>(trace: &Trace<S>, window: Window, channels: ChannelSet) -> Result<Coverage, Error> {
+        let layout: &Layout = trace.layout();
+        let mut coverage = Coverage {
+            rows: vec![0; layout.tables().len()],
+            changed: layout.tables().iter().map(|table| vec![false; table.columns.len()]).collect(),
+            ticks_with_input: 0,
+        };
+        let mut block = 0;
+        for segment in 0..trace.segments() {
+            for summary in trace.summaries(segment)? {
+                let entry = &trace.index().blocks[block];
+                match part_of(entry, window) {
+                    Part::All => coverage.add_summary(layout, &summary),
+                    Part::Some => coverage.add_rows(&trace.block(block, channels)?, window),
+                    Part::None => {}
+                }
+                block += 1;
+            }
+        }
+        Ok(coverage)
+    }
+
+    fn add_summary(&mut self, layout: &Layout, summary: &BlockSummary) {
+        let mut flags = summary.changed.iter();
+        for (table, schema) in layout.tables().iter().enumerate() {
+            for column in 0..schema.columns.len() {
+                let (within, entered) = *flags.next().expect("one for each column");
+                // What differs from before the block tells of the window only if the window had rows before.
+                self.changed[table][column] |= within || entered && self.rows[table] > 0;
+            }
+            self.rows[table] += u64::from(summary.rows[table]);
+        }
+        self.ticks_with_input += u64::from(summary.ticks_with_input);
+    }
+
+    /// Adds the part of a block that lies within the window. A window cuts at most its first and its last block, so a
+    /// cut block is preceded by whole ones up to its start, or by none; `entered` is found by the caller's summaries
+    /// where it matters, and by comparing rows here.
+    fn add_rows(&mut self, rows: &Rows, window: Window) {
+        let inside: Vec<usize> = (0..rows.ticks().len()).filter(|&tick| window.contains(rows.ticks()[tick])).collect();
+        let (Some(&first), Some(&last)) = (inside.first(), inside.last()) else { return };
+        for (table, schema) in rows.layout().tables().iter().enumerate() {
+            if !rows.loaded().contains(schema.channel) {
+                continue;
+            }
+            let id = TableId(table);
+            let range = rows.range(id, first).start..rows.range(id, last).end;
+            for (column, values) in rows.table(id).columns.iter().enumerate() {
+                self.changed[table][column] |= varies(values, range.clone());
+            }
+            self.rows[table] += range.len() as u64;
+        }
+        if rows.loaded().contains(Channel::Step) {
+            self.ticks_with_input += inside.iter().filter(|&&tick| rows.has_input(tick)).count() as u64;
+        }
+    }
+}
+
+enum Part {
+    All,
+    Some,
+    None,
+}
+
+fn part_of(entry: &BlockEntry, window: Window) -> Part {
+    match (window.contains(entry.first_tick), window.contains(entry.last_tick)) {
+        (true, true) => Part::All,
+        (false, false) if window.start <= entry.first_tick || window.start > entry.last_tick => Part::None,
+        _ => Part::Some,
+    }
+}
+
+fn varies(column: &Column, range: Range<usize>) -> bool {
+    let first = range.start;
+    range.skip(1).any(|row| !column.same(row, column, first))
+}

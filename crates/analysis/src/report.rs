@@ -1,0 +1,363 @@
+//! The report of `diff`: the verdict, and everything that it rests on. Field names are the JSON contract, version
+//! `cdt.diff/1`; see `docs/reports.md`.
+
+use std::num::NonZeroU64;
+
+use cdt_projections::Value;
+use cdt_schema::{Channel, Tick};
+use cdt_trace::{Loss, Producer, Source, Trace};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::Cause;
+
+/// What a comparison found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// No behavioural difference in what was compared, which was something.
+    Equal,
+    /// A behavioural difference, healed or not.
+    Diverged,
+    /// It cannot be said, for the reasons given.
+    NotComparable,
+}
+
+/// The whole report.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiffReport {
+    /// `cdt.diff/1`.
+    pub schema: &'static str,
+    /// What was found.
+    pub verdict: Verdict,
+    /// Why it cannot be said; empty unless not comparable.
+    pub reasons: Vec<Reason>,
+    /// The first behavioural difference.
+    pub first_mismatch: Option<Mismatch>,
+    /// The start of the first episode that is sustained or open.
+    pub first_sustained: Option<Mismatch>,
+    /// By channel, in causal order.
+    #[serde(serialize_with = "by_channel")]
+    pub channels: Vec<ChannelReport>,
+    /// Runs of ticks on which the two differ.
+    pub episodes: Episodes,
+    /// What was compared.
+    pub compared: Compared,
+    /// What was left out on request.
+    pub policy: Policy,
+    /// What either trace has lost.
+    pub loss: LossReport,
+    /// The two traces.
+    pub traces: Traces,
+    /// Ticks that only one of them has, before and after those that were compared.
+    pub ends: Ends,
+}
+
+/// Why two traces cannot be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// What sort of reason.
+    pub code: ReasonCode,
+    /// The channel, field or other declaration it is about.
+    pub what: Option<String>,
+    /// How the reference has it.
+    pub reference: Option<String>,
+    /// How the candidate has it.
+    pub candidate: Option<String>,
+}
+
+/// Sorts of reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// The two layouts declare something that is compared in different ways.
+    LayoutDiffers,
+    /// A channel that was asked for is not declared by both.
+    ChannelAbsent,
+    /// The two have no tick in common, in the window that was asked for.
+    NoCommonTicks,
+    /// A loss is recorded inside what would be compared.
+    LossInside,
+    /// There was no value to compare.
+    NothingCompared,
+}
+
+/// One difference, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// Where.
+    #[serde(serialize_with = "tick_number")]
+    pub tick: Tick,
+    /// The first channel, in causal order, that differs there.
+    #[serde(serialize_with = "channel_name")]
+    pub channel: Channel,
+    /// The first value of the channel that differs there.
+    pub path: String,
+    /// What the reference has; null where it has nothing.
+    pub reference: Option<Value>,
+    /// What the candidate has; null where it has nothing.
+    pub candidate: Option<Value>,
+    /// Candidate less reference, for numbers.
+    pub delta: Option<String>,
+    /// Distance in units in the last place, for floats.
+    pub ulp: Option<u64>,
+    /// Why the two differ at this tick.
+    pub cause: Cause,
+    /// How many values differ at this tick over all compared channels.
+    pub values_different: u64,
+}
+
+/// What a channel's comparison found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChannelReport {
+    /// The channel.
+    #[serde(skip)]
+    pub channel: Channel,
+    /// Its first behavioural difference.
+    pub first_mismatch: Option<FirstOfChannel>,
+    /// Its first difference that is not behaviour.
+    pub first_diagnostic: Option<FirstOfChannel>,
+    /// Ticks on which its behaviour differs.
+    pub ticks_different: u64,
+    /// Its own episodes.
+    pub episodes: Counts,
+}
+
+/// The first difference of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FirstOfChannel {
+    /// Where.
+    #[serde(serialize_with = "tick_number")]
+    pub tick: Tick,
+    /// What.
+    pub path: String,
+    /// What the reference has.
+    pub reference: Option<Value>,
+    /// What the candidate has.
+    pub candidate: Option<Value>,
+}
+
+/// What became of an episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpisodeKind {
+    /// The two agreed again soon.
+    Healed,
+    /// It lasted at least as long as was asked.
+    Sustained,
+    /// It was shorter than that when the window ended.
+    Open,
+}
+
+/// A maximal run of consecutive ticks with a behavioural difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EpisodeReport {
+    /// Its first tick.
+    #[serde(serialize_with = "tick_number")]
+    pub start: Tick,
+    /// The tick after its last.
+    pub end: u64,
+    /// What became of it.
+    pub kind: EpisodeKind,
+    /// Whether the window ends inside it: the two never agreed again.
+    pub to_the_end: bool,
+    /// The channels that differ in it.
+    #[serde(serialize_with = "channel_names")]
+    pub channels: Vec<Channel>,
+}
+
+/// How many episodes of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All of them.
+    pub count: u64,
+    /// Those that healed.
+    pub healed: u64,
+    /// Those that lasted.
+    pub sustained: u64,
+    /// Those that the window's end cut short.
+    pub open: u64,
+}
+
+/// All episodes: how many, and the first of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Episodes {
+    /// How many.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The first of them, up to a limit.
+    pub listed: Vec<EpisodeReport>,
+}
+
+/// The certificate of what was compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// The window of ticks, `A..B`, that both traces have.
+    pub window: Option<String>,
+    /// Ticks that were compared.
+    pub ticks: u64,
+    /// Rows of the reference in those ticks.
+    pub rows: u64,
+    /// Values in those rows, keys and lists counted as one each; `None` when there was nothing.
+    pub values: Option<NonZeroU64>,
+    /// What was not compared, and why.
+    pub never_compared: Vec<NeverCompared>,
+    /// Fields that held one and the same value in every row of their run, in both runs: weak evidence.
+    pub never_changed: Vec<String>,
+    /// Ticks of the reference in which a player pressed, pushed or ordered anything; `None` without a step channel.
+    pub ticks_with_input: Option<u64>,
+}
+
+/// Something that was not compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NeverCompared {
+    /// A channel, table or field.
+    pub what: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// What was asked to be left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Policy {
+    /// Digest of what was asked.
+    pub digest: String,
+    /// What was left out.
+    pub masks: Vec<Mask>,
+}
+
+/// Something left out on request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mask {
+    /// A channel.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The loss ledgers of both traces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LossReport {
+    /// Of the reference.
+    pub reference: Vec<LossEntry>,
+    /// Of the candidate.
+    pub candidate: Vec<LossEntry>,
+}
+
+/// An entry of a loss ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LossEntry {
+    /// What sort.
+    pub kind: &'static str,
+    /// The first tick it touches.
+    pub from: u32,
+    /// The last tick it touches, if that is known.
+    pub to: Option<u32>,
+    /// What happened.
+    pub detail: String,
+}
+
+impl LossEntry {
+    /// The entries of a ledger.
+    pub fn list(loss: &[Loss]) -> Vec<LossEntry> {
+        let entry = |loss: &Loss| LossEntry {
+            kind: loss.kind.name(),
+            from: loss.from.0,
+            to: loss.to.map(|tick| tick.0),
+            detail: loss.detail.clone(),
+        };
+        loss.iter().map(entry).collect()
+    }
+}
+
+/// The two traces.
+#[derive(Clone, Debug, Serialize)]
+pub struct Traces {
+    /// The run that is right by definition.
+    pub reference: TraceFacts,
+    /// The run under test.
+    pub candidate: TraceFacts,
+}
+
+/// What a report says of a trace.
+#[derive(Clone, Debug, Serialize)]
+pub struct TraceFacts {
+    /// The file, as it was named.
+    pub path: String,
+    /// Digest over the layout and all ticks.
+    pub content_digest: String,
+    /// What wrote it, and version.
+    pub producer: String,
+    /// What was observed, and build.
+    pub program: String,
+    /// How many ticks it has.
+    pub ticks: u64,
+    /// Its first tick.
+    pub first_tick: Option<u32>,
+    /// Its last tick.
+    pub last_tick: Option<u32>,
+}
+
+impl TraceFacts {
+    /// The facts of a trace.
+    pub fn new<S: Source>(trace: &Trace<S>) -> TraceFacts {
+        let index = trace.index();
+        let Producer { name, version, .. } = &index.meta.producer;
+        let program = &index.meta.program;
+        let build = program.build.as_ref().map_or(String::new(), |build| format!(" {build}"));
+        TraceFacts {
+            path: trace.name().display().to_string(),
+            content_digest: index.content_digest.to_string(),
+            producer: format!("{name} {version}"),
+            program: format!("{}{build}", program.name),
+            ticks: index.ticks(),
+            first_tick: index.tick_range().map(|(first, _)| first.0),
+            last_tick: index.tick_range().map(|(_, last)| last.0),
+        }
+    }
+}
+
+/// Ticks outside of what was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ends {
+    /// Those that only the reference has.
+    pub reference_only: OneSided,
+    /// Those that only the candidate has.
+    pub candidate_only: OneSided,
+}
+
+/// Ticks that only one trace has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OneSided {
+    /// Before the first tick that both have.
+    pub before: u64,
+    /// After the last tick that both have.
+    pub after: u64,
+}
+
+impl Ends {
+    /// Whether the two begin and end together.
+    pub fn agree(&self) -> bool {
+        *self == Ends::default()
+    }
+}
+
+pub(crate) fn tick_number<S: Serializer>(tick: &Tick, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u32(tick.0)
+}
+
+pub(crate) fn channel_name<S: Serializer>(channel: &Channel, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(channel.name())
+}
+
+fn channel_names<S: Serializer>(channels: &[Channel], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(channels.iter().map(|channel| channel.name()))
+}
+
+fn by_channel<S: Serializer>(channels: &[ChannelReport], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(channels.len()))?;
+    for channel in channels {
+        map.serialize_entry(channel.channel.name(), channel)?;
+    }
+    map.end()
+}

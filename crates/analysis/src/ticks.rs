@@ -1,0 +1,99 @@
+//! Walking two traces tick by tick, on their digests alone.
+
+use cdt_projections::Window;
+use cdt_schema::{Digest, Tick};
+use cdt_trace::{Source, TickRun, Trace};
+
+use crate::Error;
+
+/// The ticks of one trace within a window, with their digests.
+pub(crate) struct TickStream<'a, S> {
+    trace: &'a Trace<S>,
+    window: Window,
+    segment: usize,
+    digests: std::vec::IntoIter<Digest>,
+    runs: std::slice::Iter<'a, TickRun>,
+    run: Option<TickRun>,
+}
+
+impl<'a, S: Source> TickStream<'a, S> {
+    pub(crate) fn new(trace: &'a Trace<S>, window: Window) -> TickStream<'a, S> {
+        let mut runs = trace.index().tick_runs.iter();
+        let run = runs.next().copied();
+        TickStream { trace, window, segment: 0, digests: Vec::new().into_iter(), runs, run }
+    }
+
+    /// The next tick of the window.
+    pub(crate) fn next(&mut self) -> Result<Option<(Tick, Digest)>, Error> {
+        loop {
+            let Some(run) = &mut self.run else { return Ok(None) };
+            let tick = run.first;
+            if run.count == 1 {
+                self.run = self.runs.next().copied();
+            } else {
+                *run = TickRun { first: Tick(tick.0 + 1), count: run.count - 1 };
+            }
+            let digest = match self.digests.next() {
+                Some(digest) => digest,
+                None => {
+                    self.digests = self.trace.digests(self.segment)?.into_iter();
+                    self.segment += 1;
+                    self.digests.next().expect("a segment has ticks, as many as the runs say")
+                }
+            };
+            if self.window.end.is_some_and(|end| tick >= end) {
+                return Ok(None);
+            }
+            if tick >= self.window.start {
+                return Ok(Some((tick, digest)));
+            }
+        }
+    }
+}
+
+/// A tick that at least one of two traces has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PairedTick {
+    pub(crate) tick: Tick,
+    /// The tick before it that at least one of the two has.
+    pub(crate) previous: Option<Tick>,
+    pub(crate) reference: Option<Digest>,
+    pub(crate) candidate: Option<Digest>,
+}
+
+/// The ticks of two traces within a window, by their numbers.
+pub(crate) struct PairedTicks<'a, R, C> {
+    reference: TickStream<'a, R>,
+    candidate: TickStream<'a, C>,
+    next_reference: Option<(Tick, Digest)>,
+    next_candidate: Option<(Tick, Digest)>,
+    previous: Option<Tick>,
+}
+
+impl<'a, R: Source, C: Source> PairedTicks<'a, R, C> {
+    pub(crate) fn new(reference: &'a Trace<R>, candidate: &'a Trace<C>, window: Window) -> Result<Self, Error> {
+        let mut reference = TickStream::new(reference, window);
+        let mut candidate = TickStream::new(candidate, window);
+        let (next_reference, next_candidate) = (reference.next()?, candidate.next()?);
+        Ok(PairedTicks { reference, candidate, next_reference, next_candidate, previous: None })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<PairedTick>, Error> {
+        let tick = match (self.next_reference, self.next_candidate) {
+            (None, None) => return Ok(None),
+            (Some((tick, _)), None) | (None, Some((tick, _))) => tick,
+            (Some((a, _)), Some((b, _))) => a.min(b),
+        };
+        let mut paired = PairedTick { tick, previous: self.previous, reference: None, candidate: None };
+        if let Some((_, digest)) = self.next_reference.filter(|(next, _)| *next == tick) {
+            paired.reference = Some(digest);
+            self.next_reference = self.reference.next()?;
+        }
+        if let Some((_, digest)) = self.next_candidate.filter(|(next, _)| *next == tick) {
+            paired.candidate = Some(digest);
+            self.next_candidate = self.candidate.next()?;
+        }
+        self.previous = Some(tick);
+        Ok(Some(paired))
+    }
+}

@@ -1,0 +1,306 @@
+//! What was typed. What it means is decided in the commands.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use cdt_ingest::LogFormat;
+use cdt_projections::Window;
+use cdt_schema::{Channel, ChannelSet, Generation, Slot, Tick};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::terminal::Color;
+
+/// Find the tick where two runs that should be the same part for good, and say why.
+#[derive(Debug, Parser)]
+#[command(name = "cdt", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// When to colour the output; NO_COLOR is heeded.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 yes (equal, healthy, done); 1 no (diverged, unhealthy); 2 could not try (usage, unreadable file, I/O);
+3 cannot say (not comparable, or done but with recorded loss).
+
+A first look: cdt demo";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Finalize(Finalize),
+    Import(Import),
+    Info(Info),
+    Health(Health),
+    Diff(Diff),
+    Focus(Focus),
+    Tick(TickArgs),
+    Entity(Entity),
+    Demo(Demo),
+}
+
+/// Turn a captured JSONL session into one trace for each of its runs.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt finalize capture.jsonl -o ref.cdt         one run, one trace
+  cdt finalize session.jsonl.zst -o traces/     every run, as traces/RUN_ID.cdt
+  my-program | cdt finalize - -o ref.cdt        from standard input
+  cdt finalize crashed.jsonl --truncated-tail   keep what is whole, record the loss")]
+pub struct Finalize {
+    /// The capture: JSONL, plain or zstd; - for standard input.
+    pub capture: PathBuf,
+    /// A trace to write (NAME.cdt), or a folder for one trace a run.
+    #[arg(short, long, value_name = "PATH", default_value = ".")]
+    pub out: PathBuf,
+    /// Replace traces that stand there.
+    #[arg(short, long)]
+    pub force: bool,
+    /// Keep what is whole of a capture that was cut short, and record the loss.
+    #[arg(long)]
+    pub truncated_tail: bool,
+    /// How to encode: live is quick to write and probe, archive is small.
+    #[arg(long, value_enum, default_value_t = Encoding::Live)]
+    pub encoding: Encoding,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Encoding {
+    Live,
+    Archive,
+}
+
+/// Turn the text log of an emulator into a trace: one instruction is one tick.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt import --format nestest nestest.log -o ref.cdt
+  cdt import --format gameboy-doctor my.log.zst -o mine.cdt
+  cdt diff --channels state ref.cdt mine.cdt    compare registers alone")]
+pub struct Import {
+    /// The log: plain or zstd; - for standard input.
+    pub log: PathBuf,
+    /// How its lines are to be read.
+    #[arg(long, value_parser = log_format, value_name = "FORMAT")]
+    pub format: LogFormat,
+    /// The trace to write.
+    #[arg(short, long, value_name = "TRACE")]
+    pub out: PathBuf,
+    /// Replace the trace that stands there.
+    #[arg(short, long)]
+    pub force: bool,
+    /// Keep what is whole of a log whose last line was cut short, and record the loss.
+    #[arg(long)]
+    pub truncated_tail: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::from_name(text).ok_or_else(|| {
+        let known: Vec<&str> = LogFormat::ALL.iter().map(|format| format.name()).collect();
+        format!("the formats are {}", known.join(" and "))
+    })
+}
+
+/// Show what a trace is: where it came from, its layout, its ticks, its loss.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  cdt info ref.cdt --json")]
+pub struct Info {
+    /// The trace.
+    pub trace: PathBuf,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Is a trace fit to compare? Checks every byte, digest and rng transition; lists gaps, loss and dead fields.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  cdt health ref.cdt && cdt health cand.cdt && cdt diff ref.cdt cand.cdt")]
+pub struct Health {
+    /// The trace.
+    pub trace: PathBuf,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What two traces are compared by.
+#[derive(Debug, ClapArgs)]
+pub struct Comparison {
+    /// The run that is right by definition.
+    pub reference: PathBuf,
+    /// The run under test.
+    pub candidate: PathBuf,
+    /// Only these ticks; the end is exclusive.
+    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
+    pub ticks: Window,
+    /// Only these channels, by commas: step, rng, calls, state, entities, checkpoint, timing, events, memory.
+    #[arg(long, value_name = "LIST", value_parser = channels)]
+    pub channels: Option<ChannelSet>,
+    /// Ticks that a difference must last to be sustained.
+    #[arg(long, value_name = "TICKS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub sustain: u32,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Compare a candidate with its reference: the first difference, the first that lasts, and why.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt diff ref.cdt cand.cdt
+  cdt diff ref.cdt cand.cdt --ticks 1000..2000 --channels state,entities
+  cdt diff ref.cdt cand.cdt --whole             a run that ends early is a difference
+  cdt diff ref.cdt cand.cdt --json | jq .first_sustained")]
+pub struct Diff {
+    #[command(flatten)]
+    pub comparison: Comparison,
+    /// Take ticks that only one run has, before or after the other's, for a difference.
+    #[arg(long)]
+    pub whole: bool,
+    /// Most episodes to list.
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub episodes: usize,
+}
+
+/// Look at one tick in depth: every value that differs, its bits, its recent history.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt focus ref.cdt cand.cdt                    the first sustained difference
+  cdt focus ref.cdt cand.cdt --tick 500")]
+pub struct Focus {
+    #[command(flatten)]
+    pub comparison: Comparison,
+    /// The tick to look at, instead of the first sustained difference.
+    #[arg(long, value_name = "N", value_parser = tick_number)]
+    pub tick: Option<Tick>,
+    /// Ticks of history to show before it.
+    #[arg(long, value_name = "TICKS", default_value_t = 6)]
+    pub history: u32,
+}
+
+/// Show everything that one tick carries.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  cdt tick ref.cdt 151\n  cdt tick ref.cdt 151 --channels rng,calls")]
+pub struct TickArgs {
+    /// The trace.
+    pub trace: PathBuf,
+    /// The tick.
+    #[arg(value_parser = tick_number)]
+    pub tick: Tick,
+    /// Only these channels, by commas.
+    #[arg(long, value_name = "LIST", value_parser = channels)]
+    pub channels: Option<ChannelSet>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show the life of an entity, or every life of a slot.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt entity ref.cdt creature:7                 every life of slot 7
+  cdt entity ref.cdt creature:7:2               the life of generation 2
+  cdt entity ref.cdt 'entities.creature[slot=7,gen=2]' --ticks 100..200")]
+pub struct Entity {
+    /// The trace.
+    pub trace: PathBuf,
+    /// KIND:SLOT, KIND:SLOT:GENERATION, or a path as reports have it.
+    pub entity: EntityName,
+    /// Only these ticks; the end is exclusive.
+    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
+    pub ticks: Window,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Run the main job on a recorded pair: two versions of a physics engine drop the same sixty boxes.
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// The folder to work in; what stands there under the demo's names is replaced.
+    #[arg(long, value_name = "FOLDER", default_value = "cdt-demo")]
+    pub dir: PathBuf,
+}
+
+/// An entity as it is typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityName {
+    pub kind: String,
+    pub slot: Slot,
+    pub generation: Option<Generation>,
+}
+
+impl FromStr for EntityName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<EntityName, String> {
+        let refuse = || {
+            format!("an entity reads like creature:7, creature:7:2 or entities.creature[slot=7,gen=2], not {text:?}")
+        };
+        let number = |text: &str| text.parse::<u32>().map_err(|_| refuse());
+        if let Some((kind, rest)) = text.split_once("[slot=") {
+            // A report's path may go on to a field, which does not matter here.
+            let (inside, _) = rest.split_once(']').ok_or_else(refuse)?;
+            let (slot, generation) = inside.split_once(",gen=").ok_or_else(refuse)?;
+            let kind = kind.strip_prefix("entities.").unwrap_or(kind).to_owned();
+            let generation = Some(Generation(number(generation)?));
+            return Ok(EntityName { kind, slot: Slot(number(slot)?), generation });
+        }
+        let mut parts = text.split(':');
+        let (Some(kind), Some(slot), generation, None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(refuse());
+        };
+        let generation = generation.map(number).transpose()?.map(Generation);
+        Ok(EntityName { kind: kind.to_owned(), slot: Slot(number(slot)?), generation })
+    }
+}
+
+fn tick_number(text: &str) -> Result<Tick, String> {
+    text.parse().map(Tick).map_err(|_| format!("a tick is a number from 0 to {}", u32::MAX))
+}
+
+fn channels(text: &str) -> Result<ChannelSet, String> {
+    let known = || Channel::ALL.map(Channel::name).join(", ");
+    let channel = |name: &str| {
+        Channel::from_name(name.trim()).ok_or_else(|| format!("{name:?} is no channel; the channels are {}", known()))
+    };
+    text.split(',').map(channel).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn entities_read_as_reports_write_them() {
+        let name = |slot, generation: Option<u32>| EntityName {
+            kind: "box".to_owned(),
+            slot: Slot(slot),
+            generation: generation.map(Generation),
+        };
+        assert_eq!("box:7".parse(), Ok(name(7, None)));
+        assert_eq!("box:7:2".parse(), Ok(name(7, Some(2))));
+        assert_eq!("entities.box[slot=7,gen=2].hp".parse(), Ok(name(7, Some(2))));
+        for text in ["box", "box:x", "box:1:2:3", "box[slot=1]", ""] {
+            assert!(text.parse::<EntityName>().is_err(), "{text}");
+        }
+    }
+}

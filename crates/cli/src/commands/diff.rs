@@ -1,0 +1,219 @@
+//! `diff`.
+
+use cdt_analysis::{
+    Cause, ChannelReport, DiffOptions, DiffReport, EpisodeKind, EpisodeReport, Mismatch, Reason, ReasonCode, Verdict,
+};
+
+use super::open;
+use crate::args;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Mark, Terminal};
+use crate::text::{Page, counted, thousands};
+use crate::watch::Bar;
+
+/// Compares two traces.
+pub fn diff(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (reference, candidate) = (open(&args.comparison.reference)?, open(&args.comparison.candidate)?);
+    let options = DiffOptions { whole: args.whole, episodes: args.episodes, ..options(&args.comparison) };
+    let report = {
+        let bar = Bar::new("comparing");
+        cdt_analysis::diff(&reference, &candidate, &options, &bar)?
+    };
+    if args.comparison.json {
+        terminal.print_json(&report)?;
+    } else {
+        terminal.print(&page(&report, terminal))?;
+    }
+    Ok(exit(report.verdict))
+}
+
+/// How the two are to be compared.
+pub fn options(comparison: &args::Comparison) -> DiffOptions {
+    DiffOptions {
+        window: comparison.ticks,
+        sustain: comparison.sustain,
+        channels: comparison.channels,
+        ..DiffOptions::default()
+    }
+}
+
+/// The exit code of a verdict.
+pub fn exit(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Equal => Exit::Yes,
+        Verdict::Diverged => Exit::No,
+        Verdict::NotComparable => Exit::CannotSay,
+    }
+}
+
+/// The report for people.
+pub fn page(report: &DiffReport, terminal: &Terminal) -> String {
+    let mut page = Page::new(terminal);
+    headline(&mut page, report);
+    for reason in &report.reasons {
+        page.field("reason", &reason_text(reason));
+    }
+    if let Some(first) = &report.first_mismatch {
+        mismatch(&mut page, "first", first);
+        let same = report.first_sustained.as_ref().is_some_and(|lasting| lasting.tick == first.tick);
+        match &report.first_sustained {
+            Some(_) if same => page.field("sustained", "the same"),
+            Some(lasting) => mismatch(&mut page, "sustained", lasting),
+            None => page.field("sustained", "none: every difference healed"),
+        }
+    }
+    if let Some(first) = report.first_sustained.as_ref().or(report.first_mismatch.as_ref()) {
+        cause(&mut page, &first.cause);
+    }
+    episodes(&mut page, report);
+    for (index, channel) in report.channels.iter().enumerate() {
+        page.field(if index == 0 { "channels" } else { "" }, &channel_text(channel));
+    }
+    certificate(&mut page, report);
+    if report.verdict == Verdict::Diverged {
+        let traces = &report.traces;
+        page.field("next", &format!("cdt focus {} {}", traces.reference.path, traces.candidate.path));
+    }
+    page.finish()
+}
+
+fn headline(page: &mut Page<'_>, report: &DiffReport) {
+    let text = match (&report.verdict, &report.first_sustained, &report.first_mismatch) {
+        (Verdict::Equal, ..) => return page.headline(Mark::Good, "EQUAL in everything that was compared"),
+        (Verdict::NotComparable, ..) => return page.headline(Mark::Unsure, "NOT COMPARABLE"),
+        (_, Some(lasting), _) => format!("DIVERGED for good at tick {}: {}", lasting.tick, lasting.path),
+        (_, None, Some(first)) => format!("DIVERGED at tick {} and healed: {}", first.tick, first.path),
+        (_, None, None) => "DIVERGED".to_owned(),
+    };
+    page.headline(Mark::Bad, &text);
+}
+
+fn reason_text(reason: &Reason) -> String {
+    let what = reason.what.as_deref().unwrap_or_default();
+    let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+    let (reference, candidate) = (side(&reason.reference), side(&reason.candidate));
+    match reason.code {
+        ReasonCode::LayoutDiffers => {
+            format!("the layouts differ: {what} is {reference} in the reference, {candidate} in the candidate")
+        }
+        ReasonCode::ChannelAbsent => format!(
+            "channel {what} is {reference} in the reference, {candidate} in the candidate; name the channels to compare with \
+             --channels"
+        ),
+        ReasonCode::NoCommonTicks => {
+            format!(
+                "no tick in common: the reference has {reference}, the candidate {candidate}, in the window asked for"
+            )
+        }
+        ReasonCode::LossInside => {
+            let whose = if reason.reference.is_some() { "reference" } else { "candidate" };
+            let loss = reason.reference.as_ref().or(reason.candidate.as_ref()).cloned().unwrap_or_default();
+            format!(
+                "the {whose} has lost something inside of what is compared: {loss}; compare other ticks with --ticks"
+            )
+        }
+        ReasonCode::NothingCompared => "there was no value to compare".to_owned(),
+    }
+}
+
+fn mismatch(page: &mut Page<'_>, label: &str, mismatch: &Mismatch) {
+    let side =
+        |value: &Option<cdt_projections::Value>| value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+    page.field(label, &format!("tick {}, {}", mismatch.tick, mismatch.path));
+    let mut text = format!("reference {}, candidate {}", side(&mismatch.reference), side(&mismatch.candidate));
+    if let Some(delta) = &mismatch.delta {
+        text.push_str(&format!(", delta {delta}"));
+    }
+    if let Some(ulp) = mismatch.ulp {
+        text.push_str(&format!(", {} ulp", thousands(ulp)));
+    }
+    page.more(&text);
+    if mismatch.values_different > 1 {
+        page.more(&format!("{} differ in this tick", counted(mismatch.values_different, "value")));
+    }
+}
+
+/// The cause and its evidence.
+pub fn cause(page: &mut Page<'_>, cause: &Cause) {
+    page.field("cause", cause.class.describe());
+    cause.evidence.iter().for_each(|evidence| page.more(&format!("- {evidence}")));
+}
+
+fn episodes(page: &mut Page<'_>, report: &DiffReport) {
+    let counts = report.episodes.counts;
+    if counts.count == 0 {
+        return;
+    }
+    let all =
+        format!("{}: {} healed, {} sustained, {} open", counts.count, counts.healed, counts.sustained, counts.open);
+    page.field("episodes", &all);
+    for EpisodeReport { start, end, kind, to_the_end, channels } in &report.episodes.listed {
+        let kind = match kind {
+            EpisodeKind::Healed => "healed",
+            EpisodeKind::Sustained => "sustained",
+            EpisodeKind::Open => "open",
+        };
+        let end_note = if *to_the_end { ", to the end" } else { "" };
+        let channels: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
+        page.more(&format!("ticks {start}..{end} {kind}{end_note}: {}", channels.join(", ")));
+    }
+    let unlisted = counts.count - report.episodes.listed.len() as u64;
+    if unlisted > 0 {
+        page.more(&format!("and {} more", thousands(unlisted)));
+    }
+}
+
+fn channel_text(channel: &ChannelReport) -> String {
+    let mut text = match &channel.first_mismatch {
+        None => format!("{} equal", channel.channel),
+        Some(first) => {
+            let ticks = counted(channel.ticks_different, "tick");
+            format!("{} first differs at tick {}, {}; in all, {ticks}", channel.channel, first.tick, first.path)
+        }
+    };
+    if let Some(first) = &channel.first_diagnostic {
+        let side =
+            |value: &Option<cdt_projections::Value>| value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+        let (reference, candidate) = (side(&first.reference), side(&first.candidate));
+        text.push_str(&format!(
+            "; a diagnostic from tick {} on, {}: {reference} became {candidate}",
+            first.tick, first.path
+        ));
+    }
+    text
+}
+
+fn certificate(page: &mut Page<'_>, report: &DiffReport) {
+    let compared = &report.compared;
+    if let Some(window) = &compared.window {
+        let values = compared.values.map_or(0, std::num::NonZeroU64::get);
+        let (ticks, rows) = (counted(compared.ticks, "tick"), counted(compared.rows, "row"));
+        page.field("compared", &format!("ticks {window}: {ticks}, {rows}, {}", counted(values, "value")));
+    }
+    if let Some(ticks) = compared.ticks_with_input {
+        page.field("input", &format!("in {} of {}", thousands(ticks), counted(compared.ticks, "tick")));
+    }
+    if !compared.never_changed.is_empty() {
+        page.field("never changed", &compared.never_changed.join(", "));
+    }
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for entry in &compared.never_compared {
+        match reasons.iter_mut().find(|(why, _)| *why == entry.why) {
+            Some((_, list)) => list.push(&entry.what),
+            None => reasons.push((&entry.why, vec![&entry.what])),
+        }
+    }
+    let items: Vec<String> = reasons.iter().map(|(why, list)| format!("{} ({why})", list.join(", "))).collect();
+    page.list("not compared", &items);
+    for (name, ends) in [("reference", report.ends.reference_only), ("candidate", report.ends.candidate_only)] {
+        if ends.before + ends.after > 0 {
+            let text = format!("{} before and {} after", thousands(ends.before), counted(ends.after, "tick"));
+            page.field("ends", &format!("the {name} alone has {text} those compared; --whole makes that a difference"));
+        }
+    }
+    for (name, loss) in [("reference", &report.loss.reference), ("candidate", &report.loss.candidate)] {
+        for entry in loss {
+            page.field("loss", &format!("{name}: {} from tick {}: {}", entry.kind, entry.from, entry.detail));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `finalize` and `import`.
+
+use cdt_ingest::{Destination, Finalize, Finalized, Import, Input, RunOutcome};
+use cdt_trace::Options;
+use serde::Serialize;
+
+use crate::args;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Mark, Terminal};
+use crate::text::{Page, counted};
+use crate::watch::Bar;
+
+/// The JSON report of `finalize`.
+#[derive(Serialize)]
+struct FinalizeJson<'a> {
+    schema: &'static str,
+    session: &'a str,
+    runs: Vec<RunJson<'a>>,
+    faults: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum RunJson<'a> {
+    Finalized { run_id: &'a str, path: String, ticks: u64, content_digest: String, loss: Option<String> },
+    Failed { run_id: &'a str, reason: &'a str },
+}
+
+/// Turns a capture into traces.
+pub fn finalize(args: &args::Finalize, terminal: &Terminal) -> Result<Exit, Failure> {
+    let how = Finalize {
+        destination: destination(args)?,
+        overwrite: args.force,
+        truncated_tail: args.truncated_tail,
+        options: match args.encoding {
+            args::Encoding::Live => Options::LIVE,
+            args::Encoding::Archive => Options::ARCHIVE,
+        },
+    };
+    let report = {
+        let bar = Bar::new("finalizing");
+        cdt_ingest::finalize(Input::open(&args.capture)?, &how, &bar)?
+    };
+    let finalized = report.runs.iter().filter(|run| matches!(run.outcome, RunOutcome::Finalized { .. })).count();
+    let lossy = |outcome: &RunOutcome| matches!(outcome, RunOutcome::Finalized { loss: Some(_), .. });
+    let exit = if finalized == 0 {
+        Exit::CouldNot
+    } else if finalized < report.runs.len()
+        || !report.faults.is_empty()
+        || report.runs.iter().any(|run| lossy(&run.outcome))
+    {
+        Exit::CannotSay
+    } else {
+        Exit::Yes
+    };
+    if args.json {
+        terminal.print_json(&finalize_json(&report))?;
+    } else {
+        print_finalized(&report, terminal)?;
+    }
+    if finalized == 0 {
+        terminal.complain(&format!("{}: no run of the session could be finalized", args.capture.display()));
+    }
+    Ok(exit)
+}
+
+/// A name that ends in `.cdt` is a trace, any other a folder that must be there.
+fn destination(args: &args::Finalize) -> Result<Destination, Failure> {
+    if args.out.extension().is_some_and(|extension| extension == "cdt") && !args.out.is_dir() {
+        return Ok(Destination::File(args.out.clone()));
+    }
+    if !args.out.is_dir() {
+        return Err(Failure(format!(
+            "{}: there is no such folder; make it first, or name one trace that ends in .cdt",
+            args.out.display()
+        )));
+    }
+    Ok(Destination::Folder(args.out.clone()))
+}
+
+fn finalize_json(report: &Finalized) -> FinalizeJson<'_> {
+    let runs = report.runs.iter().map(|run| match &run.outcome {
+        RunOutcome::Finalized { path, ticks, digest, loss } => RunJson::Finalized {
+            run_id: &run.run_id,
+            path: path.display().to_string(),
+            ticks: *ticks,
+            content_digest: digest.to_string(),
+            loss: loss.as_ref().map(ToString::to_string),
+        },
+        RunOutcome::Failed(reason) => RunJson::Failed { run_id: &run.run_id, reason },
+    });
+    FinalizeJson { schema: "cdt.finalize/1", session: &report.session, runs: runs.collect(), faults: &report.faults }
+}
+
+fn print_finalized(report: &Finalized, terminal: &Terminal) -> Result<(), Failure> {
+    let mut page = Page::new(terminal);
+    for run in &report.runs {
+        match &run.outcome {
+            RunOutcome::Finalized { path, ticks, digest, loss } => {
+                let done = terminal.mark(Mark::Good, "finalized");
+                page.line(&format!("{done} {} ({}, digest {digest})", path.display(), counted(*ticks, "tick")));
+                if let Some(loss) = loss {
+                    page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
+                }
+            }
+            RunOutcome::Failed(reason) => {
+                page.line(&format!("{} run {}: {reason}", terminal.mark(Mark::Bad, "failed"), run.run_id));
+            }
+        }
+    }
+    for fault in &report.faults {
+        page.line(&format!("{} {fault}", terminal.mark(Mark::Unsure, "fault")));
+    }
+    terminal.print(&page.finish())
+}
+
+/// The JSON report of `import`.
+#[derive(Serialize)]
+struct ImportJson {
+    schema: &'static str,
+    path: String,
+    ticks: u64,
+    content_digest: String,
+    noise_lines: u64,
+    loss: Option<String>,
+}
+
+/// Turns a text log into a trace.
+pub fn import(args: &args::Import, terminal: &Terminal) -> Result<Exit, Failure> {
+    let how =
+        Import { format: args.format, out: &args.out, overwrite: args.force, truncated_tail: args.truncated_tail };
+    let report = {
+        let bar = Bar::new("importing");
+        cdt_ingest::import(Input::open(&args.log)?, &how, &bar)?
+    };
+    if args.json {
+        terminal.print_json(&ImportJson {
+            schema: "cdt.import/1",
+            path: args.out.display().to_string(),
+            ticks: report.ticks,
+            content_digest: report.digest.to_string(),
+            noise_lines: report.noise_lines,
+            loss: report.loss.as_ref().map(ToString::to_string),
+        })?;
+    } else {
+        let mut page = Page::new(terminal);
+        let done = terminal.mark(Mark::Good, "imported");
+        let ticks = counted(report.ticks, "tick");
+        page.line(&format!("{done} {} ({ticks}, digest {})", args.out.display(), report.digest));
+        if report.noise_lines > 0 {
+            let first: Vec<String> = report.first_noise.iter().map(ToString::to_string).collect();
+            let more = if report.noise_lines > first.len() as u64 { ", …" } else { "" };
+            let lines = counted(report.noise_lines, "line");
+            let note = "not of the log, left out and recorded as noise events";
+            page.line(&format!("  {lines} {note}: {}{more}", first.join(", ")));
+        }
+        if let Some(loss) = &report.loss {
+            page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
+        }
+        terminal.print(&page.finish())?;
+    }
+    Ok(if report.loss.is_some() { Exit::CannotSay } else { Exit::Yes })
+}

@@ -1,0 +1,144 @@
+//! `tick` and `entity`.
+
+use cdt_projections::{Life, Lives, TickView, Value};
+use serde::Serialize;
+
+use super::open;
+use crate::args;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Mark, Terminal};
+use crate::text::{Page, counted};
+use crate::watch::Bar;
+
+/// The JSON report of `tick`.
+#[derive(Serialize)]
+struct TickJson<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    view: &'a TickView,
+}
+
+/// Shows one tick.
+pub fn tick(args: &args::TickArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let trace = open(&args.trace)?;
+    let declared = trace.layout().channels();
+    let channels = args.channels.unwrap_or(declared);
+    if let Some(absent) = channels.iter().find(|&channel| !declared.contains(channel)) {
+        let message = format!("{}: the trace declares no channel {absent}", args.trace.display());
+        return Err(Failure(message));
+    }
+    let Some(view) = cdt_projections::tick(&trace, args.tick, channels)? else {
+        let message =
+            format!("{}: the trace has no tick {}; `cdt info` shows its ticks", args.trace.display(), args.tick);
+        return Err(Failure(message));
+    };
+    if args.json {
+        terminal.print_json(&TickJson { schema: "cdt.tick/1", view: &view })?;
+        return Ok(Exit::Yes);
+    }
+    let mut page = Page::new(terminal);
+    page.line(&terminal.mark(Mark::Strong, &format!("tick {}", view.tick)));
+    for channel in &view.channels {
+        for table in &channel.tables {
+            page.line("");
+            let count = counted(table.rows.len() as u64, "row");
+            page.line(&format!("{} {}", terminal.mark(Mark::Strong, &table.table), terminal.mark(Mark::Faint, &count)));
+            let rows: Vec<Vec<String>> =
+                table.rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
+            if !rows.is_empty() && !table.columns.is_empty() {
+                page.table(&table.columns, &rows);
+            }
+        }
+    }
+    terminal.print(&page.finish())?;
+    Ok(Exit::Yes)
+}
+
+/// The JSON report of `entity`.
+#[derive(Serialize)]
+struct EntityJson<'a> {
+    schema: &'static str,
+    kind: &'a str,
+    slot: u32,
+    fields: &'a [String],
+    lives: Vec<LifeJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct LifeJson<'a> {
+    generation: u32,
+    ticks: Vec<MomentJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct MomentJson<'a> {
+    tick: u32,
+    values: &'a [Value],
+}
+
+/// Shows the lives of a slot.
+pub fn entity(args: &args::Entity, terminal: &Terminal) -> Result<Exit, Failure> {
+    let trace = open(&args.trace)?;
+    let name = &args.entity;
+    let Some(kind) = trace.layout().entity_kind(&name.kind) else {
+        let known: Vec<&str> = trace.layout().entity_kinds().iter().map(|kind| kind.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message =
+            format!("{}: there is no entity kind {:?}; the trace has {known}", args.trace.display(), name.kind);
+        return Err(Failure(message));
+    };
+    let lives = {
+        let bar = Bar::new("reading");
+        let lives = cdt_projections::entity(&trace, kind, name.slot, name.generation, args.ticks, &bar)?;
+        if cdt_trace::Watch::cancelled(&bar) {
+            return Err(Failure("stopped on request".to_owned()));
+        }
+        lives
+    };
+    if args.json {
+        terminal.print_json(&entity_json(&lives))?;
+    } else {
+        terminal.print(&entity_page(&lives, terminal))?;
+    }
+    if lives.lives.is_empty() {
+        let what = name.generation.map_or("no one".to_owned(), |generation| format!("no generation {generation}"));
+        terminal.complain(&format!("{what} lived in slot {} of {} in these ticks", name.slot, name.kind));
+        return Ok(Exit::No);
+    }
+    Ok(Exit::Yes)
+}
+
+fn entity_json(lives: &Lives) -> EntityJson<'_> {
+    EntityJson {
+        schema: "cdt.entity/1",
+        kind: &lives.kind,
+        slot: lives.slot.0,
+        fields: &lives.fields,
+        lives: lives.lives.iter().map(life_json).collect(),
+    }
+}
+
+fn life_json(life: &Life) -> LifeJson<'_> {
+    let ticks = life.ticks.iter().map(|(tick, values)| MomentJson { tick: tick.0, values }).collect();
+    LifeJson { generation: life.generation.0, ticks }
+}
+
+fn entity_page(lives: &Lives, terminal: &Terminal) -> String {
+    let mut page = Page::new(terminal);
+    for (index, life) in lives.lives.iter().enumerate() {
+        if index > 0 {
+            page.line("");
+        }
+        let (Some((first, _)), Some((last, _))) = (life.ticks.first(), life.ticks.last()) else { continue };
+        let name = format!("entities.{}[slot={},gen={}]", lives.kind, lives.slot, life.generation);
+        let span = format!("ticks {first} to {last}, {}", counted(life.ticks.len() as u64, "tick"));
+        page.line(&format!("{} {span}", terminal.mark(Mark::Strong, &name)));
+        let header: Vec<String> = std::iter::once("tick".to_owned()).chain(lives.fields.iter().cloned()).collect();
+        let row = |(tick, values): &(cdt_schema::Tick, Vec<Value>)| {
+            std::iter::once(tick.to_string()).chain(values.iter().map(ToString::to_string)).collect()
+        };
+        let rows: Vec<Vec<String>> = life.ticks.iter().map(row).collect();
+        page.table(&header, &rows);
+    }
+    page.finish()
+}

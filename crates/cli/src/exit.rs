@@ -1,0 +1,56 @@
+//! The exit codes, in one place.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// What a command says to whoever called it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: equal, healthy, done.
+    Yes,
+    /// 1: diverged, unhealthy.
+    No,
+    /// 2: usage, unreadable file, I/O.
+    CouldNot,
+    /// 3: not comparable, or done but with recorded loss.
+    CannotSay,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Yes => 0,
+            Exit::No => 1,
+            Exit::CouldNot => 2,
+            Exit::CannotSay => 3,
+        })
+    }
+}
+
+/// Why a command could not try.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<cdt_trace::Error> for Failure {
+    fn from(error: cdt_trace::Error) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+impl From<cdt_ingest::Error> for Failure {
+    fn from(error: cdt_ingest::Error) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+impl From<cdt_analysis::Error> for Failure {
+    fn from(error: cdt_analysis::Error) -> Failure {
+        Failure(error.to_string())
+    }
+}

@@ -1,0 +1,61 @@
+//! Progress bars on standard error, and stopping at Ctrl-C.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cdt_trace::Watch;
+use indicatif::{ProgressBar, ProgressStyle};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Work shorter than this shows no bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// From now on Ctrl-C asks the running work to stop, which leaves nothing half done.
+pub fn catch_interrupts() {
+    // Without a handler Ctrl-C ends the process at once; then a `.partial` file may stay, which the next writer names.
+    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+}
+
+/// Draws a bar for work that takes over a second, on a terminal only.
+pub struct Bar {
+    doing: &'static str,
+    began: Instant,
+    bar: RefCell<Option<ProgressBar>>,
+}
+
+impl Bar {
+    /// A bar for work that is called `doing`.
+    #[allow(clippy::disallowed_methods, reason = "a door may ask the clock")]
+    pub fn new(doing: &'static str) -> Bar {
+        Bar { doing, began: Instant::now(), bar: RefCell::new(None) }
+    }
+}
+
+impl Watch for Bar {
+    fn progress(&self, done: u64, total: Option<u64>) {
+        if self.began.elapsed() < PATIENCE {
+            return;
+        }
+        let mut bar = self.bar.borrow_mut();
+        let bar = bar.get_or_insert_with(|| {
+            let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}");
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(self.doing)
+        });
+        bar.set_position(done);
+    }
+
+    fn cancelled(&self) -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.borrow_mut().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
