@@ -6,6 +6,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
+use encoding_rs_io::DecodeReaderBytesBuilder;
+
 use crate::{Error, ErrorKind};
 
 /// Longest line of a capture: a whole tick of memory in base64 fits.
@@ -86,6 +88,24 @@ impl Input {
     /// What errors call the capture.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same input as UTF-8 text, whatever it is written in: UTF-8 or UTF-16, with a byte-order mark or without. What
+    /// cannot be text becomes U+FFFD.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub(crate) fn transcoded(mut self) -> Result<Input, Error> {
+        let start = self.reader.fill_buf();
+        let start = start.map_err(|error| Error::new(ErrorKind::Io, format!("{}: cannot read: {error}", self.name)))?;
+        // Logs begin with ASCII: a zero beside the first character shows UTF-16 without a mark.
+        let guess = match start {
+            [text, 0, ..] if *text != 0 => Some(encoding_rs::UTF_16LE),
+            [0, text, ..] if *text != 0 => Some(encoding_rs::UTF_16BE),
+            _ => None,
+        };
+        let decoder = DecodeReaderBytesBuilder::new().encoding(guess).bom_sniffing(true).strip_bom(true).build(self.reader);
+        Ok(Input { reader: Box::new(BufReader::with_capacity(BUFFER, decoder)), ..self })
     }
 
     /// Bytes read of the file so far, and how many it has, if that is known.

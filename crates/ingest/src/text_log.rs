@@ -1,15 +1,36 @@
-//! Importers of text logs: one instruction or frame is one tick.
+//! Importers of the text logs that emulator people already have: one instruction is one tick, registers are state.
+//!
+//! What the log shows besides behaviour is kept as events of the host, which are evidence and never part of a verdict:
+//! `noise` for each line between the instructions that is none itself, and for nestest logs `operand` for the memory
+//! value that the disassembly shows.
+
+mod gameboy_doctor;
+mod nestest;
+mod scan;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use cdt_trace::Watch;
+use cdt_schema::{
+    Checkpoint, CheckpointLayout, Digest, Event, EventKind, Field, KindId, Layout, LayoutSpec, Origin, RowError, Scalar,
+    ScalarType, Tick, TickBuilder,
+};
+use cdt_trace::{Loss, LossKind, Meta, Options, Producer, Program, Run, TraceWriter, Watch};
 
-use crate::{Error, Input};
+use crate::input::Found;
+use crate::{Error, ErrorKind, Input};
+
+/// Lines between two looks at the stop flag.
+const LINES_PER_LOOK: u64 = 1024;
+/// Numbers of noise lines that a report names.
+const NAMED_NOISE: usize = 5;
+/// How much of an offending line an error shows.
+const EXCERPT: usize = 100;
 
 /// How the lines of a log are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// CPU logs in the manner of the NES test ROM `nestest`.
+    /// CPU logs in the manner of those of the NES test ROM `nestest`.
     Nestest,
     /// Lines as gameboy-doctor expects them.
     GameboyDoctor,
@@ -31,6 +52,28 @@ impl LogFormat {
     pub fn from_name(name: &str) -> Option<LogFormat> {
         LogFormat::ALL.into_iter().find(|format| format.name() == name)
     }
+
+    /// What a line of the format looks like.
+    fn example(self) -> &'static str {
+        match self {
+            LogFormat::Nestest => nestest::EXAMPLE,
+            LogFormat::GameboyDoctor => gameboy_doctor::EXAMPLE,
+        }
+    }
+
+    fn read(self, line: &str) -> Reading {
+        match self {
+            LogFormat::Nestest => nestest::read(line),
+            LogFormat::GameboyDoctor => gameboy_doctor::read(line),
+        }
+    }
+
+    fn state(self) -> &'static [&'static str] {
+        match self {
+            LogFormat::Nestest => &nestest::STATE,
+            LogFormat::GameboyDoctor => &gameboy_doctor::STATE,
+        }
+    }
 }
 
 /// What to import and where to.
@@ -47,24 +90,295 @@ pub struct Import<'a> {
 }
 
 /// What was imported.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
     /// Ticks written.
     pub ticks: u64,
     /// The trace's content digest.
-    pub digest: cdt_schema::Digest,
-    /// Lines left out.
+    pub digest: Digest,
+    /// Lines that are no instructions, left out and recorded as events.
     pub noise_lines: u64,
     /// Numbers of the first of them.
     pub first_noise: Vec<u64>,
     /// What was lost.
-    pub loss: Option<cdt_trace::Loss>,
+    pub loss: Option<Loss>,
+}
+
+/// What a line of a log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reading {
+    Instruction(Instruction),
+    /// Nothing in it looks like an instruction.
+    Noise,
+    /// It looks like an instruction and is none: at this byte this was expected.
+    Malformed { at: usize, expected: String },
+}
+
+/// One line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Instruction {
+    /// One value for each of the format's state fields.
+    state: Vec<u32>,
+    /// Further columns, by name.
+    counters: Vec<(&'static str, u64)>,
+    /// The memory value that the disassembly shows.
+    operand: Option<u32>,
+}
+
+/// A tick that is complete but for the noise that may follow its line.
+struct Pending {
+    instruction: Instruction,
+    noise: Vec<u64>,
 }
 
 /// Imports a log.
 ///
 /// # Errors
-/// A line that cannot be read, with its number; or the trace cannot be written.
-pub fn import(_input: Input, _import: &Import<'_>, _watch: &dyn Watch) -> Result<Imported, Error> {
-    Err(Error::cancelled())
+/// A line that cannot be read, with its number; or the trace cannot be written, or the work was stopped. Nothing is left
+/// behind.
+pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Imported, Error> {
+    let mut input = input.transcoded()?;
+    let mut importer = Importer { how, writer: None, columns: Vec::new(), pending: None, early: Vec::new(), report: empty() };
+    let mut bytes = Vec::new();
+    let mut first_line = None;
+    loop {
+        if input.line().is_multiple_of(LINES_PER_LOOK) {
+            let (done, total) = input.position();
+            watch.progress(done, total);
+            if watch.cancelled() {
+                return Err(Error::cancelled());
+            }
+        }
+        let found = input.next_line(&mut bytes)?;
+        if found == Found::End {
+            break;
+        }
+        let line = String::from_utf8_lossy(&bytes);
+        first_line.get_or_insert_with(|| excerpt(&line, 0));
+        match how.format.read(&line) {
+            Reading::Noise if line.trim().is_empty() => {}
+            Reading::Noise => importer.noise(input.line()),
+            Reading::Instruction(instruction) => {
+                importer.instruction(instruction).map_err(|error| at_line(&input, error))?;
+            }
+            Reading::Malformed { .. } if found == Found::Partial && how.truncated_tail => {
+                importer.truncated();
+                break;
+            }
+            Reading::Malformed { at, expected } => {
+                return Err(malformed(&input, found, how.format, (at, &expected), &line));
+            }
+        }
+    }
+    importer.finish(&input, first_line.as_deref())
+}
+
+fn empty() -> Imported {
+    Imported { ticks: 0, digest: Digest::default(), noise_lines: 0, first_noise: Vec::new(), loss: None }
+}
+
+fn excerpt(line: &str, at: usize) -> String {
+    let rest: String = line.get(at..).unwrap_or(line).chars().take(EXCERPT).collect();
+    rest.trim_end().to_owned()
+}
+
+fn at_line(input: &Input, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Line => Error::new(ErrorKind::Line, format!("{}:{}: {error}", input.name(), input.line())),
+        _ => error,
+    }
+}
+
+fn malformed(input: &Input, found: Found, format: LogFormat, (at, expected): (usize, &str), line: &str) -> Error {
+    let hint = if found == Found::Partial {
+        "; the last line has no end: if the log was cut short, pass --truncated-tail to keep what is whole"
+    } else {
+        ""
+    };
+    let rest = excerpt(line, at);
+    let here = if rest.is_empty() { "the line ends here".to_owned() } else { format!("here: {rest}") };
+    let message = format!(
+        "{}:{}:{}: {expected} is expected; {here}; a line of this format reads like: {}{hint}",
+        input.name(),
+        input.line(),
+        at + 1,
+        format.example()
+    );
+    Error::new(ErrorKind::Line, message)
+}
+
+struct Importer<'a> {
+    how: &'a Import<'a>,
+    writer: Option<TraceWriter>,
+    /// Names of the first instruction's further columns.
+    columns: Vec<&'static str>,
+    pending: Option<Pending>,
+    /// Noise in front of the first instruction.
+    early: Vec<u64>,
+    report: Imported,
+}
+
+/// Errors of writing a tick.
+enum WriteError {
+    Row(RowError),
+    Trace(cdt_trace::Error),
+}
+
+impl From<RowError> for WriteError {
+    fn from(error: RowError) -> WriteError {
+        WriteError::Row(error)
+    }
+}
+
+impl From<cdt_trace::Error> for WriteError {
+    fn from(error: cdt_trace::Error) -> WriteError {
+        WriteError::Trace(error)
+    }
+}
+
+impl Importer<'_> {
+    fn noise(&mut self, line: u64) {
+        self.report.noise_lines += 1;
+        if self.report.first_noise.len() < NAMED_NOISE {
+            self.report.first_noise.push(line);
+        }
+        match &mut self.pending {
+            Some(pending) => pending.noise.push(line),
+            None => self.early.push(line),
+        }
+    }
+
+    fn instruction(&mut self, instruction: Instruction) -> Result<(), Error> {
+        let columns: Vec<&'static str> = instruction.counters.iter().map(|(name, _)| *name).collect();
+        if self.writer.is_none() {
+            self.columns = columns;
+            self.writer = Some(self.create()?);
+        } else if columns != self.columns {
+            let words = |columns: &[&str]| if columns.is_empty() { "none".to_owned() } else { columns.join(", ") };
+            let message = format!(
+                "every line has the columns of the first one ({}) beside its registers, but this one has {}",
+                words(&self.columns),
+                words(&columns)
+            );
+            return Err(Error::new(ErrorKind::Line, message));
+        }
+        self.flush()?;
+        self.pending = Some(Pending { instruction, noise: std::mem::take(&mut self.early) });
+        Ok(())
+    }
+
+    fn create(&self) -> Result<TraceWriter, Error> {
+        let layout = layout(self.how.format, &self.columns);
+        let Import { out, overwrite, format, .. } = *self.how;
+        Ok(TraceWriter::create(out, overwrite, &meta(format), Arc::new(layout), Options::LIVE)?)
+    }
+
+    /// Writes the pending tick.
+    fn flush(&mut self) -> Result<(), Error> {
+        let (Some(Pending { instruction, noise }), Some(writer)) = (self.pending.take(), &mut self.writer) else {
+            return Ok(());
+        };
+        let number = u32::try_from(self.report.ticks)
+            .map_err(|_| Error::new(ErrorKind::Line, format!("a trace has at most {} ticks", u32::MAX)))?;
+        let written: Result<(), WriteError> = writer.append(Tick(number), |tick| fill(tick, &instruction, &noise));
+        written.map_err(|error| match error {
+            WriteError::Row(error) => Error::new(ErrorKind::Line, error.to_string()),
+            WriteError::Trace(error) => error.into(),
+        })?;
+        self.report.ticks += 1;
+        Ok(())
+    }
+
+    fn truncated(&mut self) {
+        let from = self.report.ticks + u64::from(self.pending.is_some());
+        let from = Tick(u32::try_from(from).unwrap_or(u32::MAX));
+        let detail = "the last line of the log was cut short".to_owned();
+        self.report.loss = Some(Loss { kind: LossKind::TruncatedTail, from, to: None, detail });
+    }
+
+    fn finish(mut self, input: &Input, first_line: Option<&str>) -> Result<Imported, Error> {
+        self.flush()?;
+        let Some(mut writer) = self.writer else {
+            let seen = first_line.map_or("the log is empty".to_owned(), |line| format!("the log begins: {line}"));
+            let format = self.how.format;
+            let message = format!(
+                "{}: no line is of the format {}, whose lines read like: {}; {seen}",
+                input.name(),
+                format.name(),
+                format.example()
+            );
+            return Err(Error::new(ErrorKind::Line, message));
+        };
+        if let Some(loss) = &self.report.loss {
+            writer.record_loss(loss)?;
+        }
+        let reason = if self.report.loss.is_some() { "truncated" } else { "end of the log" };
+        self.report.digest = writer.finish(reason)?;
+        Ok(self.report)
+    }
+}
+
+/// Number of the event kind for a shown operand, where the format has one.
+const OPERAND: KindId = KindId(1);
+/// Number of the event kind for noise.
+const NOISE: KindId = KindId(0);
+
+fn layout(format: LogFormat, columns: &[&str]) -> Layout {
+    let field = |name: &str| Field { name: name.to_owned(), scalar_type: ScalarType::U32 };
+    let event = |name: &str, value: &str| EventKind { name: name.to_owned(), values: vec![field(value)] };
+    let mut events = vec![event("noise", "line")];
+    if format == LogFormat::Nestest {
+        events.push(event("operand", "value"));
+    }
+    let counters: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+    let spec = LayoutSpec {
+        state: Some(format.state().iter().copied().map(field).collect()),
+        checkpoint: (!counters.is_empty()).then(|| CheckpointLayout { counters, ..CheckpointLayout::default() }),
+        events: Some(events),
+        ..LayoutSpec::default()
+    };
+    Layout::new(spec).expect("the importers' layouts are sound")
+}
+
+/// Provenance: the format alone, so that the same log gives the same bytes wherever it is imported.
+fn meta(format: LogFormat) -> Meta {
+    let text = str::to_owned;
+    Meta {
+        session: text("import"),
+        producer: Producer {
+            name: text("cdt import"),
+            version: text(env!("CARGO_PKG_VERSION")),
+            platform: text("any"),
+            arch: text("any"),
+        },
+        program: Program { name: format!("{} log", format.name()), build: None, hash: None },
+        run: Run {
+            id: text("log"),
+            seed: None,
+            seed_source: text("none: imported from a log"),
+            mode: 0,
+            tick_rate: None,
+            reason: text("imported"),
+        },
+    }
+}
+
+fn fill(tick: &mut TickBuilder<'_>, instruction: &Instruction, noise: &[u64]) -> Result<(), WriteError> {
+    let state: Vec<Scalar> = instruction.state.iter().copied().map(Scalar::U32).collect();
+    tick.state(&state)?;
+    if !instruction.counters.is_empty() {
+        let counters: Vec<u64> = instruction.counters.iter().map(|(_, value)| *value).collect();
+        tick.checkpoint(&Checkpoint { counters: &counters, ..Checkpoint::default() })?;
+    }
+    let mut evidence = |kind, value| {
+        let values = &[Scalar::U32(value)];
+        tick.event(Event { kind, origin: Origin::Host, subject: None, values, cause: None })
+    };
+    if let Some(operand) = instruction.operand {
+        evidence(OPERAND, operand)?;
+    }
+    for &line in noise {
+        evidence(NOISE, u32::try_from(line).unwrap_or(u32::MAX))?;
+    }
+    Ok(())
 }
