@@ -204,7 +204,8 @@ fn values<'a>(found: impl Iterator<Item = &'a Difference> + Clone) -> Cause {
     match largest.filter(|&largest| largest <= FEW_ULP) {
         Some(largest) => {
             let count = found.clone().count();
-            let mut evidence = vec![format!("{count} floats differ, by at most {largest} ulp")];
+            let floats = if count == 1 { "1 float differs" } else { &format!("{count} floats differ") };
+            let mut evidence = vec![format!("{floats}, by at most {largest} ulp")];
             evidence.extend(list(found));
             Cause { class: CauseClass::FloatDrift, evidence }
         }

@@ -1,8 +1,6 @@
 //! How much of a trace a window holds, and which fields never change in it: from the block summaries where a block lies
 //! within the window, from the rows where it does not.
 
-use std::ops::Range;
-
 use cdt_projections::Window;
 use cdt_schema::{Channel, ChannelSet, Column, Layout, Rows, TableId};
 use cdt_trace::{BlockEntry, BlockSummary, Source, Trace};
@@ -68,9 +66,9 @@ impl Coverage {
                 continue;
             }
             let id = TableId(table);
-            let range = rows.range(id, first).start..rows.range(id, last).end;
+            let range = rows.behavioural_rows(id, rows.range(id, first).start..rows.range(id, last).end);
             for (column, values) in rows.table(id).columns.iter().enumerate() {
-                self.changed[table][column] |= varies(values, range.clone());
+                self.changed[table][column] |= varies(values, &range);
             }
             self.rows[table] += range.len() as u64;
         }
@@ -94,7 +92,6 @@ fn part_of(entry: &BlockEntry, window: Window) -> Part {
     }
 }
 
-fn varies(column: &Column, range: Range<usize>) -> bool {
-    let first = range.start;
-    range.skip(1).any(|row| !column.same(row, column, first))
+fn varies(column: &Column, rows: &[usize]) -> bool {
+    rows.iter().any(|&row| !column.same(row, column, rows[0]))
 }

@@ -225,7 +225,8 @@ impl<'a, S: Source> Examination<'a, S> {
                 self.problem(ProblemCode::Digest, first, detail);
             }
         }
-        let counts = (0..layout.tables().len()).map(|table| rows.table(TableId(table)).rows() as u64);
+        let count = |table| rows.behavioural_rows(TableId(table), 0..rows.table(TableId(table)).rows()).len() as u64;
+        let counts = (0..layout.tables().len()).map(count);
         if !counts.eq(summary.rows.iter().map(|&count| u64::from(count))) {
             self.problem(
                 ProblemCode::Digest,

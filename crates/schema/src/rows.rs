@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::admissible;
 use crate::table::{ColumnType, columns};
 use crate::{
-    ChannelSet, Field, Generation, KindId, Layout, RowError, Scalar, ScalarType, Slot, TableId, TableKind, Tick, Uid,
+    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, ScalarType, Slot, TableId, TableKind, Tick, Uid,
 };
 
 /// Byte strings of any length, one a row.
@@ -280,6 +280,13 @@ impl Rows {
             .zip(lanes)
             .map(|(field, bits)| (field.clone(), Scalar::from_bits(field.scalar_type, bits)))
             .collect()
+    }
+
+    /// The rows of a table that are behaviour, over some ticks: all, but of events the guest's alone.
+    pub fn behavioural_rows(&self, table: TableId, rows: Range<usize>) -> Vec<usize> {
+        let is_event = self.layout.tables()[table.0].kind == TableKind::Events;
+        let origin = |row: &usize| self.table(table).columns[columns::events::ORIGIN].bits(*row);
+        rows.filter(|row| !is_event || origin(row) == Origin::Guest as u64).collect()
     }
 
     /// Whether a player pressed, pushed or ordered anything in a tick.

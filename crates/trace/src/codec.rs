@@ -61,19 +61,19 @@ pub(crate) fn encode<L: Lane>(lanes: &[L], runs: &[u32], out: &mut Vec<u8>) -> C
     }
     let plain = lanes.len() * L::BITS as usize / 8;
     let candidates = [(ColumnEncoding::Packed0, 0), (ColumnEncoding::Packed1, 1), (ColumnEncoding::Packed2, 2)];
-    let mut residuals = Vec::with_capacity(lanes.len());
+    let mut streams = Streams::default();
     let mut best: Option<(usize, ColumnEncoding, u32)> = None;
     for (encoding, order) in candidates {
-        differences(lanes, runs, order, &mut residuals);
-        let size = packed_size(&residuals);
+        differences(lanes, runs, order, &mut streams);
+        let size = streams.iter().map(|residuals| packed_size(residuals)).sum();
         if best.is_none_or(|(smallest, ..)| size < smallest) {
             best = Some((size, encoding, order));
         }
     }
     match best.filter(|&(size, ..)| size < plain) {
         Some((_, encoding, order)) => {
-            differences(lanes, runs, order, &mut residuals);
-            pack(&residuals, out);
+            differences(lanes, runs, order, &mut streams);
+            streams.iter().for_each(|residuals| pack(residuals, out));
             encoding
         }
         None => {
@@ -122,66 +122,67 @@ fn lane_of<L: Lane>(bytes: &[u8]) -> L {
     L::truncate(u64::from_le_bytes(wide))
 }
 
-/// The residuals of a column, heads of runs first, so that the jump from one run to the next widens no other group:
-/// with order 0 the lanes themselves; with order 1 or 2 the zigzag of each head's difference to the head before it, then
-/// of each run's other lanes' difference to what its last one or two lanes predict.
-fn differences<L: Lane>(lanes: &[L], runs: &[u32], order: u32, out: &mut Vec<u64>) {
-    out.clear();
+/// The residuals of a column in three streams, packed apart: the first lanes of its runs, the second ones, and all
+/// others. A run's first lanes are larger than what follows, and would widen every group they stood in.
+type Streams = [Vec<u64>; 3];
+
+/// Fills the streams. With order 0 they are the lanes themselves, in the last stream. With order 1 or 2 a run's first lane
+/// is told as its difference to the first lane of the run before; the others as the difference to the lane before (order
+/// 1) or to the line through the two lanes before (order 2, whose second lanes have only one before them).
+fn differences<L: Lane>(lanes: &[L], runs: &[u32], order: u32, streams: &mut Streams) {
+    streams.iter_mut().for_each(Vec::clear);
+    let [heads, seconds, rest] = streams;
     if order == 0 {
-        out.extend(lanes.iter().map(|&lane| lane.into()));
+        rest.extend(lanes.iter().map(|&lane| lane.into()));
         return;
     }
     let mut last_head = 0;
     let mut at = 0;
     for &run in runs.iter().filter(|&&run| run > 0) {
-        let head = lanes[at].into();
-        out.push(zigzag::<L>(head, last_head));
-        last_head = head;
-        at += run as usize;
-    }
-    at = 0;
-    for &run in runs {
         let run = &lanes[at..at + run as usize];
         at += run.len();
+        let mut before: u64 = run[0].into();
+        heads.push(zigzag::<L>(before, last_head));
+        last_head = before;
         let mut slope = 0u64;
-        for pair in run.windows(2) {
-            let (before, now) = (pair[0].into(), pair[1].into());
-            out.push(zigzag::<L>(now, before.wrapping_add(slope)));
+        for (index, &lane) in run.iter().enumerate().skip(1) {
+            let now = lane.into();
+            let residual = zigzag::<L>(now, before.wrapping_add(slope));
             if order == 2 {
                 slope = now.wrapping_sub(before);
+                if index == 1 { seconds.push(residual) } else { rest.push(residual) }
+            } else {
+                rest.push(residual);
             }
+            before = now;
         }
     }
 }
 
 /// Undoes [`differences`] on packed bytes.
 fn undo<L: Lane>(bytes: &[u8], count: usize, runs: &[u32], order: u32) -> Result<Vec<L>, String> {
-    let residuals = unpack(bytes, count)?;
+    let mut cursor = Cursor::new(bytes);
     if order == 0 {
-        return residuals
-            .into_iter()
-            .map(|bits| match L::BITS {
-                64 => Ok(L::truncate(bits)),
-                width if bits >> width == 0 => Ok(L::truncate(bits)),
-                width => Err(format!("{bits} does not fit {width} bits")),
-            })
-            .collect();
+        let lanes = unpack(&mut cursor, count)?;
+        cursor.finish()?;
+        return lanes.into_iter().map(fitting).collect();
     }
-    let heads = runs.iter().filter(|&&run| run > 0).count();
-    let (heads, mut rest) = residuals.split_at(heads);
-    let mut heads = heads.iter();
+    let longer = |len: u32| runs.iter().filter(|&&run| run > len).count();
+    let (first, second) = (longer(0), if order == 2 { longer(1) } else { 0 });
+    let mut heads = unpack(&mut cursor, first)?.into_iter();
+    let mut seconds = unpack(&mut cursor, second)?.into_iter();
+    let mut rest = unpack(&mut cursor, count - first - second)?.into_iter();
+    cursor.finish()?;
     let mut lanes: Vec<L> = Vec::with_capacity(count);
     let mut last_head = 0u64;
     for &run in runs.iter().filter(|&&run| run > 0) {
-        let head = *heads.next().expect("one head for each run");
-        last_head = last_head.wrapping_add(unzigzag(head));
-        let mut before: u64 = last_head;
+        let mut before = last_head.wrapping_add(unzigzag(heads.next().expect("one for each run")));
+        last_head = before;
         lanes.push(L::truncate(before));
-        let (mine, others) = rest.split_at(run as usize - 1);
-        rest = others;
         let mut slope = 0u64;
-        for &residual in mine {
-            let now = before.wrapping_add(slope).wrapping_add(unzigzag(residual));
+        for index in 1..run {
+            let stream = if order == 2 && index == 1 { &mut seconds } else { &mut rest };
+            let now = before.wrapping_add(slope).wrapping_add(unzigzag(stream.next().expect("one for each lane")));
             if order == 2 {
                 slope = now.wrapping_sub(before);
             }
@@ -190,6 +191,14 @@ fn undo<L: Lane>(bytes: &[u8], count: usize, runs: &[u32], order: u32) -> Result
         }
     }
     Ok(lanes)
+}
+
+/// A lane that was stored as it is.
+fn fitting<L: Lane>(bits: u64) -> Result<L, String> {
+    if L::BITS < 64 && bits >> L::BITS != 0 {
+        return Err(format!("{bits} does not fit {} bits", L::BITS));
+    }
+    Ok(L::truncate(bits))
 }
 
 /// The difference `now - predicted` in the lane's width, small in magnitude made small as a number.
@@ -232,13 +241,12 @@ fn pack(residuals: &[u64], out: &mut Vec<u8>) {
     }
 }
 
-fn unpack(bytes: &[u8], count: usize) -> Result<Vec<u64>, String> {
+fn unpack(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<u64>, String> {
     // Every 128 residuals cost a byte at least, so the bytes justify the allocation.
-    if count.div_ceil(GROUP) > bytes.len() {
-        return Err(format!("{count} values cannot stand in {} bytes", bytes.len()));
+    if count.div_ceil(GROUP) > cursor.left() {
+        return Err(format!("{count} values cannot stand in {} bytes", cursor.left()));
     }
     let mut residuals = Vec::with_capacity(count);
-    let mut cursor = Cursor::new(bytes);
     while residuals.len() < count {
         let group = GROUP.min(count - residuals.len());
         let width = u32::from(cursor.take(1)?[0]);
@@ -247,7 +255,6 @@ fn unpack(bytes: &[u8], count: usize) -> Result<Vec<u64>, String> {
         }
         unpack_group(cursor.take((group * width as usize).div_ceil(8))?, width, group, &mut residuals);
     }
-    cursor.finish()?;
     Ok(residuals)
 }
 
@@ -294,9 +301,15 @@ mod tests {
     fn the_smallest_encoding_is_taken_and_comes_back() {
         assert_eq!(round_trip(&[7u8; 300], &[300]), (ColumnEncoding::Constant, 1));
         assert_eq!(round_trip::<u64>(&[], &[]), (ColumnEncoding::Plain, 0));
-        assert_eq!(round_trip(&(0..300u32).collect::<Vec<_>>(), &[300]).0, ColumnEncoding::Packed1);
+        let mut at = 1_000_000;
+        let walk = |i: u32| {
+            at += i.wrapping_mul(2_654_435_761) >> 28;
+            at - 7
+        };
+        let uneven: Vec<u32> = (0..300).map(walk).collect();
+        assert_eq!(round_trip(&uneven, &[300]).0, ColumnEncoding::Packed1);
         assert_eq!(round_trip(&(0..300u64).map(|i| i * i).collect::<Vec<_>>(), &[300]).0, ColumnEncoding::Packed2);
-        let noise: Vec<u64> = (1..300u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let noise: Vec<u64> = (1..300u64).map(|i| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes())).collect();
         assert_eq!(round_trip(&noise, &[299]), (ColumnEncoding::Plain, 299 * 8));
         let small: Vec<u32> = (0..300u32).map(|i| i.wrapping_mul(2_654_435_761) >> 28).collect();
         assert_eq!(round_trip(&small, &[300]).0, ColumnEncoding::Packed0);

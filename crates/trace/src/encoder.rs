@@ -199,9 +199,8 @@ impl Encoder {
         let summaries = &mut self.segment.summaries;
         summaries.channel_digests.extend(self.block.channels.iter().map(|sequence| sequence.finish().0));
         self.block.channels = channel_sequences(rows.layout());
-        summaries.rows.extend_from_slice(&record.rows);
         summaries.ticks_with_input.push(ticks_with_input(&rows));
-        self.block.changes(&rows, &mut summaries.changed);
+        self.block.summarise(&rows, summaries);
         if self.segment.digests.len() >= SEGMENT_TICKS as usize {
             self.end_segment();
         }
@@ -235,20 +234,25 @@ fn ticks_with_input(rows: &Rows) -> u32 {
 }
 
 impl BlockInProgress {
-    /// Appends, for each column of each table, whether a value differs from the one before it: within the block (bit 0),
-    /// and between the block's first value and the last one before the block (bit 1).
-    fn changes(&mut self, rows: &Rows, out: &mut Vec<u8>) {
+    /// Appends, for each table, how many of its rows are behaviour and, for each of its columns, whether a value of those
+    /// rows differs from the one before it: within the block (bit 0), and between the block's first value and the last
+    /// one before the block (bit 1).
+    fn summarise(&mut self, rows: &Rows, summaries: &mut SummariesRecord) {
         let mut last = self.last.iter_mut();
         for index in 0..rows.layout().tables().len() {
-            for column in &rows.table(TableId(index)).columns {
+            let table = rows.table(TableId(index));
+            let counted = rows.behavioural_rows(TableId(index), 0..table.rows());
+            summaries.rows.push(u32::try_from(counted.len()).expect("a block's rows stay below 2^32"));
+            for column in &table.columns {
                 let last = last.next().expect("one for each column");
-                if column.is_empty() {
-                    out.push(0);
+                let (Some(&first_row), Some(&last_row)) = (counted.first(), counted.last()) else {
+                    summaries.changed.push(0);
                     continue;
-                }
-                let entered = last.as_ref().is_some_and(|last| *last != value(column, 0));
-                out.push(u8::from(changes_within(column)) | u8::from(entered) << 1);
-                *last = Some(value(column, column.len() - 1));
+                };
+                let entered = last.as_ref().is_some_and(|last| *last != value(column, first_row));
+                let within = counted.iter().any(|&row| !column.same(row, column, first_row));
+                summaries.changed.push(u8::from(within) | u8::from(entered) << 1);
+                *last = Some(value(column, last_row));
             }
         }
     }
@@ -258,14 +262,5 @@ fn value(column: &Column, row: usize) -> LastValue {
     match column {
         Column::Bytes(ragged) => LastValue::Bytes(ragged.get(row).to_vec()),
         _ => LastValue::Bits(column.bits(row)),
-    }
-}
-
-fn changes_within(column: &Column) -> bool {
-    match column {
-        Column::W8(lanes) => lanes.iter().any(|lane| *lane != lanes[0]),
-        Column::W32(lanes) => lanes.iter().any(|lane| *lane != lanes[0]),
-        Column::W64(lanes) => lanes.iter().any(|lane| *lane != lanes[0]),
-        Column::Bytes(ragged) => (1..ragged.ends.len()).any(|row| ragged.get(row) != ragged.get(0)),
     }
 }

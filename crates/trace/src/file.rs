@@ -292,6 +292,11 @@ impl<S: Source> Trace<S> {
         &self.index.layout
     }
 
+    /// Where the bytes come from.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
     /// What errors call the trace.
     pub fn name(&self) -> &Path {
         &self.name

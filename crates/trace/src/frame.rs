@@ -20,6 +20,11 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Nothing may be left.
     pub(crate) fn finish(&self) -> Result<(), String> {
         if self.rest.is_empty() { Ok(()) } else { Err(format!("{} bytes are left over", self.rest.len())) }

@@ -79,11 +79,12 @@ impl BlockEntry {
 pub struct BlockSummary {
     /// Over the channel's tick digests, for each declared channel in causal order.
     pub channel_digests: Vec<Digest>,
-    /// Rows of each table.
+    /// Rows of each table that are behaviour: all, but of events the guest's alone.
     pub rows: Vec<u32>,
     /// Ticks with any input or command.
     pub ticks_with_input: u32,
-    /// For each column of each table, whether a value differs from the one before it: within the block, and at its start.
+    /// For each column of each table, whether a value of those rows differs from the one before it: within the block, and
+    /// at its start.
     pub changed: Vec<(bool, bool)>,
 }
 

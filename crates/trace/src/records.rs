@@ -143,7 +143,7 @@ pub(crate) struct BlockEntryRecord {
 pub(crate) struct SummariesRecord {
     /// One for every declared channel.
     pub(crate) channel_digests: Vec<u64>,
-    /// One for every table.
+    /// One for every table: its rows that are behaviour.
     pub(crate) rows: Vec<u32>,
     /// One: the block's ticks with any input or command.
     pub(crate) ticks_with_input: Vec<u32>,

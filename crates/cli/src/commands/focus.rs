@@ -49,8 +49,9 @@ fn side(value: Option<&Value>) -> String {
 
 fn page(focus: &Focus, terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
+    let differ = if focus.values_different == 1 { "differs" } else { "differ" };
     let count = counted(focus.values_different, "value");
-    page.headline(Mark::Strong, &format!("tick {} ({}): {count} differ", focus.tick, focus.chosen));
+    page.headline(Mark::Strong, &format!("tick {} ({}): {count} {differ}", focus.tick, focus.chosen));
     if let Some(cause) = &focus.cause {
         diff::cause(&mut page, cause);
     }

@@ -1,0 +1,47 @@
+//! Fixtures for the lab's tests: layouts, generated runs, planted faults. A dev-dependency only.
+
+mod plain;
+mod scene;
+
+pub use plain::{Creature, PlainTick, plain_layout, write_plain};
+pub use scene::{Scene, full_layout, write_full};
+
+use cdt_trace::{Meta, Producer, Program, Run};
+
+/// Provenance that is the same for every fixture.
+pub fn meta() -> Meta {
+    let text = str::to_owned;
+    Meta {
+        session: text("session"),
+        producer: Producer { name: text("testkit"), version: text("1"), platform: text("any"), arch: text("any") },
+        program: Program { name: text("fixture"), build: Some(text("1")), hash: None },
+        run: Run {
+            id: text("run"),
+            seed: Some(7),
+            seed_source: text("fixed"),
+            mode: 0,
+            tick_rate: Some(60.0),
+            reason: text("test"),
+        },
+    }
+}
+
+/// A small generator of numbers, the same everywhere: SplitMix64.
+#[derive(Clone, Debug)]
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(limit)).expect("below a u32")
+    }
+}
