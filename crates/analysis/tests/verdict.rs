@@ -1,0 +1,275 @@
+//! The verdict on runs with planted faults: where, for how long, and why.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cdt_analysis::{
+    CauseClass, DiffOptions, DiffReport, EpisodeKind, FocusOutcome, HealthVerdict, ReasonCode, Verdict, diff, focus, health,
+};
+use cdt_projections::Window;
+use cdt_schema::{Channel, Input, Layout, LayoutSpec, RowError, Scalar, Step, StepLayout, Tick, TickBuilder};
+use cdt_testkit::{PlainTick, Scene, full_layout, meta, plain_layout, write_full, write_plain};
+use cdt_trace::{Encoder, Encoding, Loss, LossKind, Options, Trace, Unwatched};
+
+fn open(bytes: Vec<u8>) -> Trace<Vec<u8>> {
+    Trace::from_source(bytes, Path::new("fixture")).unwrap()
+}
+
+fn compare(reference: &Trace<Vec<u8>>, candidate: &Trace<Vec<u8>>, options: &DiffOptions) -> DiffReport {
+    diff(reference, candidate, options, &Unwatched).unwrap()
+}
+
+/// Compares a plain run of that many ticks with itself after `fault`; the two are written with other blocks.
+fn planted(ticks: u32, fault: impl FnMut(u32, &mut PlainTick)) -> DiffReport {
+    let reference = open(write_plain(ticks, Options::LIVE, |_, _| {}));
+    let candidate = open(write_plain(ticks, Options { block_ticks: 100, ..Options::ARCHIVE }, fault));
+    compare(&reference, &candidate, &DiffOptions::default())
+}
+
+fn nudge(value: f32) -> f32 {
+    f32::from_bits(value.to_bits() + 1)
+}
+
+#[test]
+fn a_blip_and_a_fork_are_both_told() {
+    let report = planted(10_000, |tick, plain| {
+        if tick == 500 || tick >= 7_000 {
+            plain.creatures[7].hp -= 1;
+        }
+    });
+    assert_eq!(report.verdict, Verdict::Diverged);
+    let (first, lasting) = (report.first_mismatch.unwrap(), report.first_sustained.unwrap());
+    assert_eq!((first.tick, lasting.tick), (Tick(500), Tick(7_000)));
+    assert_eq!(first.path, "entities.creature[slot=7,gen=5].hp");
+    assert_eq!(lasting.path, "entities.creature[slot=7,gen=72].hp");
+    assert_eq!((lasting.channel, lasting.cause.class), (Channel::Entities, CauseClass::State));
+    assert_eq!(lasting.delta.as_deref(), Some("-1"));
+    let episodes: Vec<_> = report.episodes.listed.iter().map(|e| (e.start.0, e.end, e.kind, e.to_the_end)).collect();
+    assert_eq!(
+        episodes,
+        [(500, 501, EpisodeKind::Healed, false), (7_000, 10_000, EpisodeKind::Sustained, true)]
+    );
+    let entities = report.channels.iter().find(|channel| channel.channel == Channel::Entities).unwrap();
+    assert_eq!(entities.ticks_different, 3_001);
+    let state = report.channels.iter().find(|channel| channel.channel == Channel::State).unwrap();
+    assert_eq!((state.ticks_different, &state.first_mismatch), (0, &None));
+}
+
+#[test]
+fn equal_runs_have_a_certificate() {
+    let report = planted(1_000, |_, _| {});
+    assert_eq!(report.verdict, Verdict::Equal);
+    assert_eq!((report.compared.ticks, report.compared.rows), (1_000, 1_000 + 12_000));
+    assert_eq!(report.compared.values.unwrap().get(), 1_000 * 2 + 12_000 * 5);
+    assert!(report.compared.never_changed.is_empty());
+    let never: Vec<&str> = report.compared.never_compared.iter().map(|entry| entry.what.as_str()).collect();
+    assert_eq!(never, ["step", "rng", "calls", "checkpoint", "timing", "events", "memory"]);
+}
+
+#[test]
+fn a_field_that_never_changes_is_named_in_any_window() {
+    let frozen = |tick: u32, plain: &mut PlainTick| plain.score = u32::from(tick >= 900);
+    let options = |window: &str| DiffOptions { window: window.parse().unwrap(), ..DiffOptions::default() };
+    let trace = open(write_plain(1_000, Options { block_ticks: 64, ..Options::LIVE }, frozen));
+    for (window, expected) in [("..", false), ("..900", true), ("900..", true), ("100..200", true), ("890..910", false)] {
+        let report = compare(&trace, &trace, &options(window));
+        let named = report.compared.never_changed.iter().any(|field| field == "state.score");
+        assert_eq!(named, expected, "{window}");
+    }
+}
+
+#[test]
+fn causes_are_told_apart() {
+    type Fault = fn(u32, &mut PlainTick);
+    let cases: [(Fault, CauseClass, &str); 5] = [
+        (|_, p| p.energy = nudge(p.energy), CauseClass::FloatDrift, "state.energy"),
+        (|_, p| p.energy += 3.0, CauseClass::State, "state.energy"),
+        (|_, p| p.score += 1, CauseClass::State, "state.score"),
+        (|_, p| drop(p.creatures.remove(3)), CauseClass::Population, "entities.creature[slot=3,gen=1]"),
+        (|_, p| p.creatures[2].generation += 100, CauseClass::Population, "entities.creature[slot=2,gen=1]"),
+    ];
+    for (fault, class, path) in cases {
+        let report = planted(200, |tick, plain| if tick >= 100 { fault(tick, plain) });
+        let lasting = report.first_sustained.unwrap();
+        assert_eq!((lasting.tick.0, lasting.cause.class, lasting.path.as_str()), (100, class, path));
+        assert!(!lasting.cause.evidence.is_empty());
+    }
+}
+
+#[test]
+fn the_same_entity_under_another_identity_is_recognised() {
+    let report = planted(200, |tick, plain| {
+        if tick >= 100 {
+            plain.creatures[2].generation += 100;
+        }
+    });
+    let evidence = report.first_sustained.unwrap().cause.evidence;
+    assert!(evidence.iter().any(|line| line.contains("has all fields of the reference's slot 2")), "{evidence:?}");
+}
+
+#[test]
+fn a_short_difference_at_the_end_is_open() {
+    let report = planted(200, |tick, plain| plain.score += u32::from(tick >= 190));
+    assert_eq!(report.episodes.counts.open, 1);
+    assert_eq!(report.first_sustained.unwrap().tick, Tick(190));
+}
+
+#[test]
+fn negative_zero_is_not_zero() {
+    let zero = |sign: f32| move |_: u32, plain: &mut PlainTick| plain.energy = 0.0f32.copysign(sign);
+    let report = compare(
+        &open(write_plain(100, Options::LIVE, zero(1.0))),
+        &open(write_plain(100, Options::LIVE, zero(-1.0))),
+        &DiffOptions::default(),
+    );
+    assert_eq!(report.first_mismatch.unwrap().ulp, Some(1));
+}
+
+#[test]
+fn what_cannot_be_compared_is_neither_equal_nor_diverged() {
+    let plain = open(write_plain(100, Options::LIVE, |_, _| {}));
+    let full = open(write_full(100, 1, Options::LIVE));
+    let codes = |report: &DiffReport| -> Vec<(ReasonCode, Option<String>)> {
+        assert_eq!(report.verdict, Verdict::NotComparable);
+        report.reasons.iter().map(|reason| (reason.code, reason.what.clone())).collect()
+    };
+    let report = compare(&plain, &full, &DiffOptions::default());
+    assert!(codes(&report).contains(&(ReasonCode::ChannelAbsent, Some("rng".to_owned()))));
+    assert!(codes(&report).contains(&(ReasonCode::LayoutDiffers, Some("state.score".to_owned()))));
+    let window = "500..600".parse::<Window>().unwrap();
+    let report = compare(&plain, &plain, &DiffOptions { window, ..DiffOptions::default() });
+    assert_eq!(codes(&report), [(ReasonCode::NoCommonTicks, None)]);
+}
+
+fn with_loss(loss: Loss) -> Trace<Vec<u8>> {
+    let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), Options::LIVE);
+    let mut scene = Scene::new(1);
+    for tick in 0..100 {
+        encoder.append(Tick(tick), |tick| scene.fill(tick)).unwrap();
+    }
+    encoder.record_loss(&loss);
+    open(encoder.finish("complete").0)
+}
+
+#[test]
+fn a_loss_inside_forbids_a_verdict_and_one_outside_is_shown() {
+    let whole = open(write_full(100, 1, Options::LIVE));
+    let loss = |kind, from, to: Option<u32>| Loss { kind, from: Tick(from), to: to.map(Tick), detail: "lost".into() };
+    let inside = with_loss(loss(LossKind::CappedRows, 50, Some(52)));
+    let report = compare(&whole, &inside, &DiffOptions::default());
+    assert_eq!((report.verdict, report.reasons[0].code), (Verdict::NotComparable, ReasonCode::LossInside));
+    let window = "..50".parse().unwrap();
+    let report = compare(&whole, &inside, &DiffOptions { window, ..DiffOptions::default() });
+    assert_eq!((report.verdict, report.loss.candidate.len()), (Verdict::Equal, 1));
+    let tail = with_loss(loss(LossKind::TruncatedTail, 100, None));
+    assert_eq!(compare(&whole, &tail, &DiffOptions::default()).verdict, Verdict::Equal);
+    assert_eq!(health(&tail, &Unwatched).unwrap().verdict, HealthVerdict::Lossy);
+}
+
+#[test]
+fn a_run_that_ends_early_is_accounted_for() {
+    let (long, short) =
+        (open(write_plain(300, Options::LIVE, |_, _| {})), open(write_plain(200, Options::LIVE, |_, _| {})));
+    let report = compare(&long, &short, &DiffOptions::default());
+    assert_eq!((report.verdict, report.compared.ticks), (Verdict::Equal, 200));
+    assert_eq!((report.ends.reference_only.after, report.ends.candidate_only.after), (100, 0));
+    let report = compare(&long, &short, &DiffOptions { whole: true, ..DiffOptions::default() });
+    let lasting = report.first_sustained.unwrap();
+    assert_eq!((report.verdict, lasting.tick), (Verdict::Diverged, Tick(200)));
+    assert_eq!(lasting.cause.class, CauseClass::MissingTick);
+}
+
+/// A run of the step channel alone, in which a player presses a button at one tick.
+fn pressing(at: Option<u32>) -> Trace<Vec<u8>> {
+    let spec = LayoutSpec {
+        players: 1,
+        step: Some(StepLayout::default()),
+        state: Some(vec![]),
+        ..LayoutSpec::default()
+    };
+    let mut encoder = Encoder::new(&meta(), Arc::new(Layout::new(spec).unwrap()), Options::LIVE);
+    for number in 0..100u32 {
+        let input = Input { buttons: u32::from(at == Some(number)), ..Input::default() };
+        let fill = |tick: &mut TickBuilder<'_>| -> Result<(), RowError> {
+            tick.step(&Step { dt: 0.5, inputs: vec![input], ..Step::default() })?;
+            tick.state(&[] as &[Scalar])
+        };
+        encoder.append(Tick(number), fill).unwrap();
+    }
+    open(encoder.finish("complete").0)
+}
+
+#[test]
+fn other_input_is_the_cause_before_all_others() {
+    let report = compare(&pressing(Some(40)), &pressing(None), &DiffOptions::default());
+    let first = report.first_mismatch.unwrap();
+    assert_eq!((first.path.as_str(), first.cause.class), ("step.players[0].buttons", CauseClass::Input));
+    assert_eq!((report.compared.ticks_with_input, report.first_sustained), (Some(1), None));
+}
+
+/// A full run, with something done to a tick's rows: the scene of one seed until a tick, of another from it on.
+#[test]
+fn every_channel_of_a_full_run_is_compared() {
+    let reference = open(write_full(120, 1, Options { block_ticks: 16, ..Options::LIVE }));
+    let same = open(write_full(120, 1, Options { encoding: Encoding::Archive, ..Options::LIVE }));
+    let report = compare(&reference, &same, &DiffOptions::default());
+    assert_eq!((report.verdict, report.channels.len()), (Verdict::Equal, 9));
+    assert!(report.channels.iter().all(|channel| channel.first_diagnostic.is_none()));
+    let other = open(write_full(120, 2, Options::LIVE));
+    let report = compare(&reference, &other, &DiffOptions::default());
+    assert_eq!(report.verdict, Verdict::Diverged);
+    for channel in [Channel::Rng, Channel::State, Channel::Entities, Channel::Checkpoint, Channel::Memory] {
+        let report = report.channels.iter().find(|report| report.channel == channel).unwrap();
+        assert!(report.first_mismatch.is_some(), "{channel}");
+    }
+    let FocusOutcome::Tick(focus) = focus(&reference, &other, None, 4, &DiffOptions::default(), &Unwatched).unwrap() else {
+        panic!("the two differ")
+    };
+    assert!(!focus.draws.is_empty() && !focus.differences.is_empty());
+}
+
+#[test]
+fn wall_time_and_callers_are_diagnostics() {
+    // Timing alone is compared: fuel is the same in both scenes, wall time is not.
+    let (a, b) = (open(write_full(30, 1, Options::LIVE)), open(write_full(30, 2, Options::LIVE)));
+    let channels = Some([Channel::Timing].into_iter().collect());
+    let report = compare(&a, &b, &DiffOptions { channels, ..DiffOptions::default() });
+    assert_eq!(report.verdict, Verdict::Equal);
+    assert_eq!(report.channels[0].first_diagnostic.as_ref().unwrap().path, "timing[1].wall_ns");
+    assert!(report.policy.masks.iter().any(|mask| mask.what == "rng"));
+}
+
+#[test]
+fn focus_shows_values_bits_and_history() {
+    let reference = open(write_plain(300, Options::LIVE, |_, _| {}));
+    let candidate =
+        open(write_plain(300, Options::LIVE, |tick, plain| if tick >= 150 { plain.energy = nudge(plain.energy) }));
+    let look = |tick| focus(&reference, &candidate, tick, 3, &DiffOptions::default(), &Unwatched);
+    let FocusOutcome::Tick(focused) = look(None).unwrap() else { panic!("the two differ") };
+    assert_eq!((focused.tick, focused.values_different), (Tick(150), 1));
+    let energy = &focused.differences[0];
+    assert_eq!((energy.path.as_str(), energy.ulp, energy.scalar_type), ("state.energy", Some(1), Some("f32")));
+    assert_ne!(energy.reference_bits, energy.candidate_bits);
+    let ticks: Vec<u32> = energy.history.iter().map(|moment| moment.tick.0).collect();
+    assert_eq!(ticks, [147, 148, 149]);
+    assert!(energy.history.iter().all(|moment| moment.reference == moment.candidate));
+    let FocusOutcome::Tick(before) = look(Some(Tick(10))).unwrap() else { panic!("the tick is there") };
+    assert_eq!((before.values_different, before.cause), (0, None));
+    assert!(look(Some(Tick(300))).unwrap_err().to_string().contains("no tick 300"));
+}
+
+#[test]
+fn health_finds_what_is_wrong() {
+    let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
+    let report = health(&open(good.clone()), &Unwatched).unwrap();
+    assert_eq!((report.verdict, report.problem_count), (HealthVerdict::Healthy, 0));
+    let trace = open(good.clone());
+    let block = trace.index().blocks[4];
+    let mut damaged = good;
+    damaged[usize::try_from(block.offset + block.stored_bytes() - 3).unwrap()] ^= 4;
+    let report = health(&open(damaged), &Unwatched).unwrap();
+    assert_eq!(report.verdict, HealthVerdict::Unhealthy);
+    assert!(report.problems[0].detail.contains("checksum"), "{:?}", report.problems);
+    let empty = open(Encoder::new(&meta(), Arc::new(plain_layout()), Options::LIVE).finish("nothing").0);
+    assert_eq!(health(&empty, &Unwatched).unwrap().verdict, HealthVerdict::Unhealthy);
+}
