@@ -1,1 +1,290 @@
-//! The binary as a person or a script meets it.
+//! The binary as a person or a script meets it: what it prints, its exit codes, and what it leaves behind.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+fn cdt(folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cdt"));
+    command.current_dir(folder).args(words).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Runs a command and gives its exit code and what it printed, standard error first.
+fn said(folder: &Path, line: &str) -> (i32, String) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let output = cdt(folder, &words);
+    let text = [output.stderr, output.stdout].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+/// Runs a command that must end with this code, and gives what it printed on standard output.
+fn expect(folder: &Path, code: i32, line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let output = cdt(folder, &words);
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(code), "cdt {line}\n{out}\n{err}");
+    out
+}
+
+fn demo_capture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../traces/demo").join(format!("{name}.jsonl.zst"))
+}
+
+/// A folder with the two traces of the demo.
+fn demo_traces() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["reference", "candidate"] {
+        let line = format!("finalize {} -o {name}.cdt", demo_capture(name).display());
+        expect(folder.path(), 0, &line);
+    }
+    folder
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_demo_finds_the_fork() {
+    let folder = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(expect(folder.path(), 0, "demo"));
+    expect(folder.path(), 0, "demo");
+    let names = ["candidate.cdt", "candidate.jsonl.zst", "reference.cdt", "reference.jsonl.zst"];
+    assert_eq!(files(&folder.path().join("cdt-demo")), names);
+}
+
+#[test]
+fn every_help_has_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let commands = ["finalize", "import", "info", "health", "diff", "focus", "tick", "entity", "demo"];
+    let mut all = expect(folder.path(), 0, "--help");
+    for command in commands {
+        all.push_str(&format!(
+            "\n==> cdt {command} --help\n{}",
+            expect(folder.path(), 0, &format!("{command} --help"))
+        ));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn reports_read_well() {
+    let folder = demo_traces();
+    let mut all = String::new();
+    for (code, line) in [
+        (0, "info reference.cdt"),
+        (0, "tick reference.cdt 128 --channels state"),
+        (0, "entity reference.cdt box:11 --ticks 126..130"),
+        (0, "focus reference.cdt candidate.cdt --tick 136 --history 2"),
+        (0, "diff reference.cdt candidate.cdt --ticks ..128"),
+        (3, "diff reference.cdt candidate.cdt --channels rng"),
+        (3, "diff reference.cdt candidate.cdt --ticks 5000.."),
+    ] {
+        all.push_str(&format!("$ cdt {line}\n{}\n", expect(folder.path(), code, line)));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn json_has_the_names_of_the_contract() {
+    let folder = demo_traces();
+    insta::assert_snapshot!(expect(folder.path(), 1, "diff reference.cdt candidate.cdt --json"));
+    for line in [
+        "info reference.cdt --json",
+        "health reference.cdt --json",
+        "focus reference.cdt candidate.cdt --json",
+        "tick reference.cdt 5 --json",
+        "entity reference.cdt box:11 --ticks 1..3 --json",
+    ] {
+        let report: Report = serde_json::from_str(&expect(folder.path(), 0, line)).unwrap();
+        assert!(report.schema.starts_with("cdt.") && report.schema.ends_with("/1"), "{line}");
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Report {
+    schema: String,
+}
+
+#[test]
+fn the_same_trace_twice_is_equal() {
+    let folder = demo_traces();
+    let out = expect(folder.path(), 0, "diff reference.cdt reference.cdt");
+    assert!(out.starts_with("EQUAL in everything that was compared"), "{out}");
+    assert!(out.contains("3,000 ticks, 186,000 rows"), "{out}");
+}
+
+#[test]
+fn the_same_capture_gives_the_same_bytes_and_archives_have_the_same_digest() {
+    let folder = demo_traces();
+    let capture = demo_capture("reference");
+    expect(folder.path(), 0, &format!("finalize {} -o again.cdt", capture.display()));
+    expect(folder.path(), 0, &format!("finalize {} -o small.cdt --encoding archive", capture.display()));
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(read("reference.cdt"), read("again.cdt"));
+    assert!(read("small.cdt").len() < read("reference.cdt").len());
+    expect(folder.path(), 0, "diff reference.cdt small.cdt");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_once_and_leaves_nothing() {
+    let folder = demo_traces();
+    let path = folder.path();
+    std::fs::write(path.join("junk.cdt"), "junk").unwrap();
+    std::fs::write(path.join("junk.jsonl"), "{\"event\":1}\n").unwrap();
+    std::fs::write(path.join("half.cdt"), &std::fs::read(path.join("reference.cdt")).unwrap()[..5000]).unwrap();
+    let before = files(path);
+    let mut all = String::new();
+    for line in [
+        "",
+        "diff reference.cdt",
+        "diff reference.cdt missing.cdt",
+        "diff reference.cdt junk.cdt",
+        "diff reference.cdt half.cdt",
+        "diff reference.cdt .",
+        "diff reference.cdt candidate.cdt --ticks 9..3",
+        "diff reference.cdt candidate.cdt --channels stat",
+        "diff reference.cdt candidate.cdt --sustain 0",
+        "focus reference.cdt candidate.cdt --tick 3000",
+        "tick reference.cdt 3000",
+        "tick reference.cdt -1",
+        "tick reference.cdt 1 --channels rng",
+        "entity reference.cdt ball:1",
+        "entity reference.cdt box",
+        "finalize missing.jsonl",
+        "finalize junk.jsonl -o x.cdt",
+        "finalize junk.jsonl -o nowhere/x.cdt",
+        "finalize junk.jsonl -o nowhere",
+        "finalize . -o x.cdt",
+        "import junk.jsonl --format nestest -o x.cdt",
+        "import junk.jsonl --format other -o x.cdt",
+        "info junk.cdt",
+        "health half.cdt",
+    ] {
+        let (code, text) = said(path, line);
+        assert_eq!(code, 2, "cdt {line}\n{text}");
+        all.push_str(&format!("$ cdt {line}\n{text}\n"));
+    }
+    assert_eq!(files(path), before);
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn nothing_is_replaced_without_force() {
+    let folder = demo_traces();
+    let line = format!("finalize {} -o reference.cdt", demo_capture("candidate").display());
+    let before = std::fs::read(folder.path().join("reference.cdt")).unwrap();
+    let (code, text) = said(folder.path(), &line);
+    assert!(code == 2 && text.contains("--force"), "{text}");
+    assert_eq!(std::fs::read(folder.path().join("reference.cdt")).unwrap(), before);
+    expect(folder.path(), 0, &format!("{line} --force"));
+    expect(folder.path(), 0, "diff reference.cdt candidate.cdt");
+}
+
+#[test]
+fn captures_come_from_standard_input_and_keep_what_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = zstd_cat(&demo_capture("reference"));
+    let cut = &capture[..capture.len() / 2];
+    let finalize = |words: &[&str], input: &[u8]| -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cdt"));
+        command.current_dir(folder.path()).args(words).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert_eq!(finalize(&["finalize", "-", "-o", "whole.cdt"], &capture).status.code(), Some(0));
+    assert_eq!(finalize(&["finalize", "-", "-o", "cut.cdt"], cut).status.code(), Some(2));
+    assert_eq!(files(folder.path()), ["whole.cdt"]);
+    let output = finalize(&["finalize", "-", "-o", "cut.cdt", "--truncated-tail"], cut);
+    assert_eq!(output.status.code(), Some(3), "done, but with recorded loss");
+    expect(folder.path(), 3, "health cut.cdt");
+    let out = expect(folder.path(), 0, "diff whole.cdt cut.cdt");
+    assert!(out.contains("truncated_tail"), "{out}");
+    // With --whole the lost tail is part of what is asked about, so nothing can be said.
+    expect(folder.path(), 3, "diff whole.cdt cut.cdt --whole");
+}
+
+fn zstd_cat(path: &Path) -> Vec<u8> {
+    zstd::stream::decode_all(std::fs::File::open(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let folder = demo_traces();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cdt"));
+    let mut child = command
+        .current_dir(folder.path())
+        .args(["entity", "reference.cdt", "box:1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+}
+
+/// Real logs of other people's emulators, which stand beside a checkout where they are to be had.
+#[test]
+fn real_logs_are_told_apart() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/nes");
+    if !data.is_dir() {
+        eprintln!("{}: not there, so no real log was compared", data.display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["nestest-reference", "nestest-reference-no-cycles", "candidate-a", "candidate-b", "candidate-c"] {
+        expect(folder.path(), 0, &format!("import --format nestest {}/{name}.log -o {name}.cdt", data.display()));
+    }
+    let diff = |code, line: &str| -> Diff {
+        serde_json::from_str(&expect(folder.path(), code, &format!("diff --json {line}"))).unwrap()
+    };
+    for (candidate, ticks, after) in [("candidate-a", 8_991, 2), ("candidate-c", 8_991, 1)] {
+        let report = diff(0, &format!("nestest-reference-no-cycles.cdt {candidate}.cdt"));
+        assert_eq!((report.verdict.as_str(), report.compared.ticks), ("equal", ticks));
+        assert_eq!(report.ends.candidate_only.after, after);
+        let report = diff(0, &format!("nestest-reference.cdt {candidate}.cdt --channels state"));
+        assert_eq!(report.verdict, "equal");
+    }
+    let report = diff(1, "nestest-reference-no-cycles.cdt candidate-b.cdt");
+    let first = report.first_sustained.unwrap();
+    assert_eq!((first.tick, first.path.as_str()), (4_270, "state.x"));
+    assert_eq!((report.compared.ticks, report.ends.reference_only.after), (4_994, 3_997));
+    assert_eq!(diff(3, "nestest-reference.cdt candidate-a.cdt").verdict, "not_comparable");
+}
+
+#[derive(serde::Deserialize)]
+struct Diff {
+    verdict: String,
+    first_sustained: Option<Mismatch>,
+    compared: Compared,
+    ends: Ends,
+}
+
+#[derive(serde::Deserialize)]
+struct Mismatch {
+    tick: u32,
+    path: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Compared {
+    ticks: u64,
+}
+
+#[derive(serde::Deserialize)]
+struct Ends {
+    reference_only: OneSided,
+    candidate_only: OneSided,
+}
+
+#[derive(serde::Deserialize)]
+struct OneSided {
+    after: u64,
+}

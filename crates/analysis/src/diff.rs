@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use cdt_projections::{BlockCursor, Window};
-use cdt_schema::{Channel, ChannelSet, Digest, Layout, Role, TableId, Tick};
+use cdt_schema::{Channel, ChannelSet, Digest, Layout, Path, Role, TableId, Tick};
 use cdt_trace::{Loss, Source, Trace, Watch};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -259,14 +259,15 @@ fn compared<R: Source, C: Source>(reference: &Trace<R>, candidate: &Trace<C>, pl
     {
         let TableId(other) = candidate.layout().table(schema.kind).expect("the layouts agree in compared channels");
         let rows = (left.rows[index], right.rows[other]);
+        let table = Path::table(layout, TableId(index));
         if rows == (0, 0) {
             let why = "neither run has a row of it".to_owned();
-            compared.never_compared.push(NeverCompared { what: schema.name.clone(), why });
+            compared.never_compared.push(NeverCompared { what: table.to_string(), why });
             continue;
         }
         compared.rows += rows.0;
         for (column, declared) in schema.columns.iter().enumerate() {
-            let what = format!("{}.{}", schema.name, declared.name);
+            let what = table.field(&declared.name).to_string();
             if declared.role == Role::Diagnostic {
                 let why = "not behaviour: told as a diagnostic".to_owned();
                 compared.never_compared.push(NeverCompared { what, why });

@@ -128,13 +128,14 @@ impl Health {
         let layout = trace.layout();
         for (table, schema) in layout.tables().iter().enumerate() {
             self.rows += coverage.rows[table];
+            let path = Path::table(layout, TableId(table));
             if coverage.rows[table] == 0 {
-                self.empty.push(schema.name.clone());
+                self.empty.push(path.to_string());
                 continue;
             }
             for (column, declared) in schema.columns.iter().enumerate().skip(schema.key_columns()) {
                 if !coverage.changed[table][column] {
-                    self.never_changed.push(format!("{}.{}", schema.name, declared.name));
+                    self.never_changed.push(path.field(&declared.name).to_string());
                 }
             }
         }

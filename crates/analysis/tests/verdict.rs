@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_analysis::{
-    CauseClass, DiffOptions, DiffReport, EpisodeKind, FocusOutcome, HealthVerdict, ReasonCode, Verdict, diff, focus, health,
+    CauseClass, DiffOptions, DiffReport, EpisodeKind, FocusOutcome, HealthVerdict, ReasonCode, Verdict, diff, focus,
+    health,
 };
 use cdt_projections::Window;
 use cdt_schema::{Channel, Input, Layout, LayoutSpec, RowError, Scalar, Step, StepLayout, Tick, TickBuilder};
@@ -45,10 +46,7 @@ fn a_blip_and_a_fork_are_both_told() {
     assert_eq!((lasting.channel, lasting.cause.class), (Channel::Entities, CauseClass::State));
     assert_eq!(lasting.delta.as_deref(), Some("-1"));
     let episodes: Vec<_> = report.episodes.listed.iter().map(|e| (e.start.0, e.end, e.kind, e.to_the_end)).collect();
-    assert_eq!(
-        episodes,
-        [(500, 501, EpisodeKind::Healed, false), (7_000, 10_000, EpisodeKind::Sustained, true)]
-    );
+    assert_eq!(episodes, [(500, 501, EpisodeKind::Healed, false), (7_000, 10_000, EpisodeKind::Sustained, true)]);
     let entities = report.channels.iter().find(|channel| channel.channel == Channel::Entities).unwrap();
     assert_eq!(entities.ticks_different, 3_001);
     let state = report.channels.iter().find(|channel| channel.channel == Channel::State).unwrap();
@@ -71,7 +69,8 @@ fn a_field_that_never_changes_is_named_in_any_window() {
     let frozen = |tick: u32, plain: &mut PlainTick| plain.score = u32::from(tick >= 900);
     let options = |window: &str| DiffOptions { window: window.parse().unwrap(), ..DiffOptions::default() };
     let trace = open(write_plain(1_000, Options { block_ticks: 64, ..Options::LIVE }, frozen));
-    for (window, expected) in [("..", false), ("..900", true), ("900..", true), ("100..200", true), ("890..910", false)] {
+    for (window, expected) in [("..", false), ("..900", true), ("900..", true), ("100..200", true), ("890..910", false)]
+    {
         let report = compare(&trace, &trace, &options(window));
         let named = report.compared.never_changed.iter().any(|field| field == "state.score");
         assert_eq!(named, expected, "{window}");
@@ -89,7 +88,11 @@ fn causes_are_told_apart() {
         (|_, p| p.creatures[2].generation += 100, CauseClass::Population, "entities.creature[slot=2,gen=1]"),
     ];
     for (fault, class, path) in cases {
-        let report = planted(200, |tick, plain| if tick >= 100 { fault(tick, plain) });
+        let report = planted(200, |tick, plain| {
+            if tick >= 100 {
+                fault(tick, plain)
+            }
+        });
         let lasting = report.first_sustained.unwrap();
         assert_eq!((lasting.tick.0, lasting.cause.class, lasting.path.as_str()), (100, class, path));
         assert!(!lasting.cause.evidence.is_empty());
@@ -181,12 +184,8 @@ fn a_run_that_ends_early_is_accounted_for() {
 
 /// A run of the step channel alone, in which a player presses a button at one tick.
 fn pressing(at: Option<u32>) -> Trace<Vec<u8>> {
-    let spec = LayoutSpec {
-        players: 1,
-        step: Some(StepLayout::default()),
-        state: Some(vec![]),
-        ..LayoutSpec::default()
-    };
+    let spec =
+        LayoutSpec { players: 1, step: Some(StepLayout::default()), state: Some(vec![]), ..LayoutSpec::default() };
     let mut encoder = Encoder::new(&meta(), Arc::new(Layout::new(spec).unwrap()), Options::LIVE);
     for number in 0..100u32 {
         let input = Input { buttons: u32::from(at == Some(number)), ..Input::default() };
@@ -222,7 +221,8 @@ fn every_channel_of_a_full_run_is_compared() {
         let report = report.channels.iter().find(|report| report.channel == channel).unwrap();
         assert!(report.first_mismatch.is_some(), "{channel}");
     }
-    let FocusOutcome::Tick(focus) = focus(&reference, &other, None, 4, &DiffOptions::default(), &Unwatched).unwrap() else {
+    let FocusOutcome::Tick(focus) = focus(&reference, &other, None, 4, &DiffOptions::default(), &Unwatched).unwrap()
+    else {
         panic!("the two differ")
     };
     assert!(!focus.draws.is_empty() && !focus.differences.is_empty());
@@ -242,8 +242,11 @@ fn wall_time_and_callers_are_diagnostics() {
 #[test]
 fn focus_shows_values_bits_and_history() {
     let reference = open(write_plain(300, Options::LIVE, |_, _| {}));
-    let candidate =
-        open(write_plain(300, Options::LIVE, |tick, plain| if tick >= 150 { plain.energy = nudge(plain.energy) }));
+    let candidate = open(write_plain(300, Options::LIVE, |tick, plain| {
+        if tick >= 150 {
+            plain.energy = nudge(plain.energy)
+        }
+    }));
     let look = |tick| focus(&reference, &candidate, tick, 3, &DiffOptions::default(), &Unwatched);
     let FocusOutcome::Tick(focused) = look(None).unwrap() else { panic!("the two differ") };
     assert_eq!((focused.tick, focused.values_different), (Tick(150), 1));

@@ -104,7 +104,8 @@ impl Input {
             [0, text, ..] if *text != 0 => Some(encoding_rs::UTF_16BE),
             _ => None,
         };
-        let decoder = DecodeReaderBytesBuilder::new().encoding(guess).bom_sniffing(true).strip_bom(true).build(self.reader);
+        let decoder =
+            DecodeReaderBytesBuilder::new().encoding(guess).bom_sniffing(true).strip_bom(true).build(self.reader);
         Ok(Input { reader: Box::new(BufReader::with_capacity(BUFFER, decoder)), ..self })
     }
 

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_schema::{
-    Checkpoint, CheckpointLayout, Digest, Event, EventKind, Field, KindId, Layout, LayoutSpec, Origin, RowError, Scalar,
-    ScalarType, Tick, TickBuilder,
+    Checkpoint, CheckpointLayout, Digest, Event, EventKind, Field, KindId, Layout, LayoutSpec, Origin, RowError,
+    Scalar, ScalarType, Tick, TickBuilder,
 };
 use cdt_trace::{Loss, LossKind, Meta, Options, Producer, Program, Run, TraceWriter, Watch};
 
@@ -111,7 +111,10 @@ enum Reading {
     /// Nothing in it looks like an instruction.
     Noise,
     /// It looks like an instruction and is none: at this byte this was expected.
-    Malformed { at: usize, expected: String },
+    Malformed {
+        at: usize,
+        expected: String,
+    },
 }
 
 /// One line of a log.
@@ -138,7 +141,8 @@ struct Pending {
 /// behind.
 pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Imported, Error> {
     let mut input = input.transcoded()?;
-    let mut importer = Importer { how, writer: None, columns: Vec::new(), pending: None, early: Vec::new(), report: empty() };
+    let mut importer =
+        Importer { how, writer: None, columns: Vec::new(), pending: None, early: Vec::new(), report: empty() };
     let mut bytes = Vec::new();
     let mut first_line = None;
     loop {

@@ -308,7 +308,7 @@ impl TickBuilder<'_> {
         let syscalls = self.layout().syscalls();
         let syscall = lookup(syscalls, call.syscall.0 as usize, "calls", "syscall")?;
         lookup(&self.layout().spec().stages, usize::from(call.stage.0), "calls", "stage")?;
-        let place = syscall.identity();
+        let place = format!("calls.{}", syscall.identity());
         let args = pack(call.args, &syscall.args, &place)?;
         let expected = syscall.result.filter(|_| call.decision == Decision::Allowed);
         let result = match (call.result, expected) {

@@ -114,7 +114,7 @@ fn ordered_channels_rules() {
             let args = &[Scalar::I32(1)];
             t.call(Call { syscall: SyscallId(0), stage: StageId(0), args, result: None, decision: Decision::Allowed })
         }],
-        "sys.blit@1: a result of type i32 is expected, and none came",
+        "calls.sys.blit@1: a result of type i32 is expected, and none came",
     );
     refused(
         &[&|t| {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::admissible;
 use crate::table::{ColumnType, columns};
 use crate::{
-    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, ScalarType, Slot, TableId, TableKind, Tick, Uid,
+    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, ScalarType, Slot, TableId, TableKind,
+    Tick, Uid,
 };
 
 /// Byte strings of any length, one a row.

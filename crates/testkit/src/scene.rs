@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cdt_schema::{
     Call, Checkpoint, CheckpointLayout, Command, CommandKind, Decision, Draw, EntityKind, Event, EventKind, Field,
     Generation, Input, KindId, Layout, LayoutSpec, MemoryLayout, Origin, PageId, PlayerId, RngAlgorithm, RngStream,
-    RowError, Scalar, ScalarType, Seq, Slot, StageId, Step, StepLayout, StreamId, Syscall, SyscallId, Tick, TickBuilder,
-    TimingSample, Uid,
+    RowError, Scalar, ScalarType, Seq, Slot, StageId, Step, StepLayout, StreamId, Syscall, SyscallId, Tick,
+    TickBuilder, TimingSample, Uid,
 };
 use cdt_trace::{Encoder, Options};
 
@@ -36,7 +36,10 @@ pub fn full_layout() -> Layout {
         stages: vec!["input".to_owned(), "update".to_owned()],
         step: Some(StepLayout {
             commands: vec![
-                CommandKind { name: "buy".to_owned(), args: vec![field("item", ScalarType::U32), field("price", ScalarType::F32)] },
+                CommandKind {
+                    name: "buy".to_owned(),
+                    args: vec![field("item", ScalarType::U32), field("price", ScalarType::F32)],
+                },
                 CommandKind { name: "wait".to_owned(), args: vec![] },
             ],
         }),
@@ -159,7 +162,8 @@ impl Scene {
         if self.tick % 3 == 0 {
             tick.call(Call { result: None, decision: Decision::Denied, ..blit })?;
         }
-        let flip = Call { syscall: SyscallId(1), stage: StageId(0), args: &[], result: None, decision: Decision::Allowed };
+        let flip =
+            Call { syscall: SyscallId(1), stage: StageId(0), args: &[], result: None, decision: Decision::Allowed };
         tick.call(flip)
     }
 

@@ -107,7 +107,9 @@ fn a_probe_reads_only_what_it_asks_about() {
     let source_reads = |trace: &Trace<Counting>| trace.source().reads.borrow().clone();
     let inside: u64 = source_reads(&trace)
         .iter()
-        .filter(|range| range.start >= trace.index().blocks[0].offset && range.start < trace.index().blocks.last().unwrap().offset)
+        .filter(|range| {
+            range.start >= trace.index().blocks[0].offset && range.start < trace.index().blocks.last().unwrap().offset
+        })
         .map(|range| range.end - range.start)
         .sum();
     assert!(inside < entry.stored_bytes(), "{inside} of {}", entry.stored_bytes());
@@ -124,7 +126,9 @@ fn ticks_may_have_gaps_and_a_trace_may_be_long_or_empty() {
     let mut encoder = Encoder::new(&meta(), layout.clone(), Options::LIVE);
     for &number in &numbers {
         encoder
-            .append(Tick(number), |tick| -> Result<(), RowError> { tick.state(&[Scalar::U32(number), Scalar::F32(0.0)]) })
+            .append(Tick(number), |tick| -> Result<(), RowError> {
+                tick.state(&[Scalar::U32(number), Scalar::F32(0.0)])
+            })
             .unwrap();
     }
     let loss = Loss { kind: LossKind::DroppedTicks, from: Tick(40_000), to: Some(Tick(40_004)), detail: "slow".into() };

@@ -17,8 +17,9 @@ type Outcome = Result<String, String>;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  tidy   check the house rules: floors, module docs, lengths, banned calls
-  test   run everything that CI runs, in order, stopping at the first failure
+  tidy      check the house rules: floors, module docs, lengths, banned calls
+  codegen   write docs/capture.schema.json anew from the row types
+  test      run everything that CI runs, in order, stopping at the first failure
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let root = root.canonicalize().expect("the crate was built inside the repository");
 
     let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["codegen"] => ci::codegen(&root),
         ["tidy"] => tidy::run(&root),
         ["test"] => ci::run(&root),
         ["--help" | "-h" | "help"] => Ok(USAGE.to_owned()),

@@ -40,8 +40,10 @@ impl Fault {
 
     /// A fault in the member of the row that is called `name`.
     pub(crate) fn in_member(line: &str, name: &str, path: impl Into<String>, rule: impl Into<String>) -> Fault {
-        let byte = line.find(&format!("\"{name}\"")).unwrap_or(0);
-        Fault::at(line, byte, path, rule)
+        let quoted = format!("\"{name}\"");
+        let is_member = |at: &usize| line[at + quoted.len()..].trim_start().starts_with(':');
+        let byte = line.match_indices(&quoted).map(|(at, _)| at).find(is_member);
+        Fault::at(line, byte.unwrap_or(0), path, rule)
     }
 
     /// The text of the fault in a line of a capture.
@@ -53,7 +55,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.column)?;
-        if !self.path.is_empty() && self.path != "." {
+        if !["", ".", "?"].contains(&self.path.as_str()) {
             write!(f, "{}: ", self.path)?;
         }
         write!(f, "{}", self.rule)?;

@@ -361,7 +361,7 @@ impl Session<'_> {
         if row.tick != run.ticks {
             let rule =
                 format!("ticks of a run count from 0 without a gap; {} is expected, not {}", run.ticks, row.tick);
-            return Err(Fault::in_member(line, "tick\":", "tick", rule).into());
+            return Err(Fault::in_member(line, "tick", "tick", rule).into());
         }
         let decoder = RowDecoder { line, names: &run.names, layout: &run.layout };
         match run.writer.append(Tick(row.tick), |tick| decoder.fill(&row, tick)) {

@@ -3,8 +3,7 @@
 use super::scan::{Miss, Scanner, find_word};
 use super::{Instruction, Reading};
 
-pub(super) const EXAMPLE: &str =
-    "A:01 F:B0 B:00 C:13 D:00 E:D8 H:01 L:4D SP:FFFE PC:0100 PCMEM:00,C3,13,02";
+pub(super) const EXAMPLE: &str = "A:01 F:B0 B:00 C:13 D:00 E:D8 H:01 L:4D SP:FFFE PC:0100 PCMEM:00,C3,13,02";
 
 /// `pcmem` is the four bytes as one big-endian number.
 pub(super) const STATE: [&str; 11] = ["a", "f", "b", "c", "d", "e", "h", "l", "sp", "pc", "pcmem"];

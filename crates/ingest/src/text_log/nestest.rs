@@ -27,7 +27,9 @@ pub(super) fn read(line: &str) -> Reading {
         (None, None) => return Reading::Noise,
         (Some(address), Some(registers)) if address < registers => instruction(line, address, registers),
         (Some(address), _) => Err((line.len().max(address), "the registers, \"A:\" first,".to_owned())),
-        (None, Some(_)) => Err((0, "an address of 4 hexadecimal digits, two spaces and the instruction's bytes".to_owned())),
+        (None, Some(_)) => {
+            Err((0, "an address of 4 hexadecimal digits, two spaces and the instruction's bytes".to_owned()))
+        }
     };
     result.map_or_else(|(at, expected)| Reading::Malformed { at, expected }, Reading::Instruction)
 }

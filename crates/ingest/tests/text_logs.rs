@@ -1,0 +1,172 @@
+//! Text logs as other people's programs write them.
+
+use std::path::{Path, PathBuf};
+
+use cdt_ingest::{Import, Imported, Input, LogFormat, import};
+use cdt_schema::{Channel, ChannelSet, TableKind};
+use cdt_trace::{Loss, LossKind, Trace, Unwatched};
+
+const LINE_A: &str = "8000  A9 10     LDA #$10                        A:00 X:01 Y:02 P:24 SP:FD";
+const LINE_B: &str = "8002  85 20     STA $20 = 7F                    A:10 X:01 Y:02 P:24 SP:FD";
+const LINE_C: &str = "8004  4C 00 80  JMP $8000 = A9                  A:10 X:01 Y:02 P:24 SP:FD";
+const DOCTOR: &str = "A:01 F:B0 B:00 C:13 D:00 E:D8 H:01 L:4D SP:FFFE PC:0100 PCMEM:00,C3,13,02";
+
+fn take(format: LogFormat, log: &[u8], truncated_tail: bool, out: &Path) -> Result<Imported, String> {
+    let how = Import { format, out, overwrite: false, truncated_tail };
+    import(Input::from_bytes("log", log.to_vec()).unwrap(), &how, &Unwatched).map_err(|error| error.to_string())
+}
+
+/// Imports a nestest log; the state rows, the host's events and the report, as text.
+fn nestest(log: &[u8]) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("t.cdt");
+    let report = take(LogFormat::Nestest, log, false, &out);
+    assert_eq!(out.exists(), report.is_ok());
+    assert!(report.is_ok() || std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left behind");
+    report.map(|report| {
+        let trace = Trace::open(&out).unwrap();
+        let rows = trace.block(0, ChannelSet::ALL).unwrap();
+        let mut text = format!("{} ticks, {} noise", report.ticks, report.noise_lines);
+        for tick in 0..rows.ticks().len() {
+            for kind in [TableKind::State, TableKind::Checkpoint, TableKind::Events] {
+                let Some(table) = rows.layout().table(kind) else { continue };
+                for row in rows.range(table, tick) {
+                    let values = if kind == TableKind::Events {
+                        let kind = rows.scalar(table, 0, row).to_string();
+                        let names: [&str; 2] = ["noise", "operand"];
+                        let (_, value) = rows.values(table, 6, row).remove(0);
+                        vec![format!("{}={value}", names[kind.parse::<usize>().unwrap()])]
+                    } else {
+                        let columns = 0..rows.table(table).columns.len();
+                        columns.map(|column| format!("{:x}", rows.scalar(table, column, row).bits())).collect()
+                    };
+                    text.push_str(&format!("; {}", values.join(" ")));
+                }
+            }
+        }
+        text
+    })
+}
+
+#[test]
+fn registers_are_state_and_what_is_shown_besides_is_evidence() {
+    let log = [LINE_A, LINE_B, LINE_C].join("\n");
+    assert_eq!(
+        nestest(log.as_bytes()).unwrap(),
+        "3 ticks, 0 noise; 8000 a910 2 0 1 2 24 fd; 8002 8520 2 10 1 2 24 fd; operand=127; 8004 4c0080 3 10 1 2 24 fd"
+    );
+}
+
+#[test]
+fn further_columns_are_counters() {
+    let with = |tail: &str| nestest(format!("{LINE_A} {tail}\n").as_bytes()).unwrap();
+    assert!(with("PPU:  0, 21 CYC:7").ends_with("; 0 15 7"));
+    assert!(with("PPU: 21,  0").ends_with("; 15 0"));
+    assert!(with("CYC:7").ends_with("; 7"));
+    assert!(with("CYC: 30 SL:241").ends_with("; f1 1e"));
+    assert!(with("CYC: 30 SL:-1").ends_with("; 105 1e"));
+}
+
+#[test]
+fn logs_come_in_many_wrappings() {
+    let plain = nestest(format!("{LINE_A}\n{LINE_B}\n").as_bytes()).unwrap();
+    let wrapped = |log: &[u8]| assert_eq!(nestest(log).unwrap(), plain, "{}", String::from_utf8_lossy(log));
+    wrapped(format!("{LINE_A}\r\n{LINE_B}\r\n").as_bytes());
+    wrapped(format!("{LINE_A}\n{LINE_B}").as_bytes());
+    wrapped(format!("\u{feff}{LINE_A}\n{LINE_B}\n").as_bytes());
+    wrapped(format!("[INFO] {LINE_A}\n[INFO] {LINE_B}\n").as_bytes());
+    wrapped(format!("   1: {LINE_A}\n   2: {LINE_B}\n").as_bytes());
+    wrapped(format!("\n{LINE_A}\n\n{LINE_B}\n\n").as_bytes());
+    let utf16: Vec<u16> = format!("{LINE_A}\n{LINE_B}\n").encode_utf16().collect();
+    let little: Vec<u8> = utf16.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let big: Vec<u8> = utf16.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    wrapped(&[&[0xff, 0xfe], little.as_slice()].concat());
+    wrapped(&[&[0xfe, 0xff], big.as_slice()].concat());
+    wrapped(&little);
+    wrapped(&big);
+}
+
+#[test]
+fn chatter_is_left_out_and_accounted_for() {
+    let log = format!("compiling…\n{LINE_A}\nread from nowhere: 0x4015\n{LINE_B}\nbye\n");
+    let said = nestest(log.as_bytes()).unwrap();
+    assert!(said.starts_with("2 ticks, 3 noise"), "{said}");
+    assert!(said.contains("fd; noise=1; noise=3; 8002") && said.ends_with("operand=127; noise=5"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_place() {
+    let cases = [
+        String::new(),
+        "hello\n".to_owned(),
+        format!("{LINE_A}\n{}\n", &LINE_B[..60]),
+        format!("{LINE_A}\n{}\n", LINE_B.replace("Y:02", "Y:2")),
+        format!("{LINE_A}\n{} what\n", LINE_B),
+        format!("{LINE_A}\n{LINE_B} CYC:7\n"),
+        format!("{LINE_A} PPU:  0\n"),
+        format!("{LINE_A}\n{}", &LINE_B[..70]),
+        format!("{LINE_A}\n{}\n", &LINE_B[20..]),
+    ];
+    let said: Vec<String> = cases.iter().map(|log| nestest(log.as_bytes()).unwrap_err()).collect();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_cut_line_is_a_recorded_loss_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("t.cdt");
+    let log = format!("{LINE_A}\n{}", &LINE_B[..70]);
+    let report = take(LogFormat::Nestest, log.as_bytes(), true, &out).unwrap();
+    assert_eq!(report.ticks, 1);
+    let expected = [LossKind::TruncatedTail];
+    let kinds = |loss: &[Loss]| loss.iter().map(|loss| loss.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(&Trace::open(&out).unwrap().index().loss), expected);
+}
+
+#[test]
+fn gameboy_doctor_lines_are_read_and_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("t.cdt");
+    let said = |log: &str| take(LogFormat::GameboyDoctor, log.as_bytes(), false, &out);
+    let bad =
+        [DOCTOR.replace("PC:0100", "PC:010"), DOCTOR.replace(",02", ""), DOCTOR[5..].to_owned(), LINE_A.to_owned()];
+    let messages: Vec<String> = bad.iter().map(|line| said(&format!("{line}\n")).unwrap_err()).collect();
+    insta::assert_snapshot!(messages.join("\n"));
+    assert_eq!(said(&format!("{DOCTOR}\nnoise\n{DOCTOR}\n")).unwrap().ticks, 2);
+    let trace = Trace::open(&out).unwrap();
+    let rows = trace.block(0, [Channel::State].into_iter().collect()).unwrap();
+    let state = rows.layout().table(TableKind::State).unwrap();
+    let values: Vec<u64> = (0..11).map(|column| rows.scalar(state, column, 1).bits()).collect();
+    assert_eq!(values, [1, 0xb0, 0, 0x13, 0, 0xd8, 1, 0x4d, 0xfffe, 0x100, 0x00c3_1302]);
+}
+
+/// The folder of real logs, which stands beside a checkout where it is to be had; they are not the project's to ship.
+fn real_logs() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let found = folder.is_dir();
+    if !found {
+        eprintln!("{}: not there, so no real log was read", folder.display());
+    }
+    found.then_some(folder)
+}
+
+#[test]
+fn real_logs_have_the_ticks_that_are_known() {
+    let Some(data) = real_logs() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let known = [
+        ("nes/nestest-reference.log", LogFormat::Nestest, 8_991, 0),
+        ("nes/nestest-reference-no-cycles.log", LogFormat::Nestest, 8_991, 0),
+        ("nes/candidate-a.log", LogFormat::Nestest, 8_993, 10),
+        ("nes/candidate-b.log", LogFormat::Nestest, 4_994, 0),
+        ("nes/candidate-c.log", LogFormat::Nestest, 8_992, 0),
+        ("gb/truth-02.log.zst", LogFormat::GameboyDoctor, 161_057, 0),
+        ("gb/truth-06.log.zst", LogFormat::GameboyDoctor, 241_011, 0),
+    ];
+    for (index, (name, format, ticks, noise)) in known.into_iter().enumerate() {
+        let out = folder.path().join(format!("{index}.cdt"));
+        let how = Import { format, out: &out, overwrite: false, truncated_tail: false };
+        let report = import(Input::open(&data.join(name)).unwrap(), &how, &Unwatched).unwrap();
+        assert_eq!((report.ticks, report.noise_lines), (ticks, noise), "{name}");
+    }
+}
