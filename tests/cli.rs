@@ -1,5 +1,7 @@
 //! The binary as a person or a script meets it: what it prints, its exit codes, and what it leaves behind.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

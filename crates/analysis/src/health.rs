@@ -1,7 +1,7 @@
 //! Is a trace fit to compare? Every byte is read, every checksum and digest recomputed, every rule of continuity checked.
 
 use cdt_projections::Window;
-use cdt_schema::{ChannelSet, ContentDigest, Continuity, DigestSequence, Rows, TableId, TickDigester};
+use cdt_schema::{ChannelSet, ContentDigest, Continuity, DigestSequence, Path, Rows, TableId, TickDigester};
 use cdt_trace::{BlockSummary, Source, Trace, Watch};
 use serde::Serialize;
 

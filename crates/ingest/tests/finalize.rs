@@ -1,5 +1,7 @@
 //! Captures in, traces out: what is whole becomes a trace, what is not is told with its place.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
 
 use cdt_ingest::{Destination, Finalize, Finalized, Input, RunOutcome, finalize};

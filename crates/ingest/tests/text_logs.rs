@@ -1,5 +1,7 @@
 //! Text logs as other people's programs write them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 
 use cdt_ingest::{Import, Imported, Input, LogFormat, import};

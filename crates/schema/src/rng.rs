@@ -98,7 +98,7 @@ impl RngChain {
             RngAlgorithm::Pcg32 => {
                 let advanced = before.wrapping_mul(PCG_MULTIPLIER);
                 let increment = *self.pcg_increment.get_or_insert(after.wrapping_sub(advanced));
-                if increment % 2 == 0 {
+                if increment.is_multiple_of(2) {
                     return Err(format!(
                         "pcg32 needs an odd increment; from {before} to {after} it would be {increment}"
                     ));

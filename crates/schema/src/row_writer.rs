@@ -470,11 +470,11 @@ impl TickBuilder<'_> {
         let tick = rows.ticks.len() - 1;
         for (index, schema) in rows.layout.tables().iter().enumerate() {
             let got = rows.range(TableId(index), tick).len();
-            if let Arity::Fixed(expected) = schema.arity {
-                if got != expected as usize {
-                    let rule = format!("every tick carries {expected} rows of {}, not {got}", schema.name);
-                    return Err(RowError::new(schema.channel.name(), rule));
-                }
+            if let Arity::Fixed(expected) = schema.arity
+                && got != expected as usize
+            {
+                let rule = format!("every tick carries {expected} rows of {}, not {got}", schema.name);
+                return Err(RowError::new(schema.channel.name(), rule));
             }
         }
         let bytes = rows.tick_bytes(tick);

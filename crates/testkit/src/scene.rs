@@ -105,14 +105,14 @@ impl Scene {
         self.state(tick)?;
         let living = self.entities(tick)?;
         tick.checkpoint(&Checkpoint {
-            digests: &[self.numbers.next(), 5, 6],
+            digests: &[self.numbers.draw(), 5, 6],
             rng_state: &[u64::from(self.lcg), self.pcg, 0],
             entity_counts: &[living, 1],
             fuel: Some(1000 + u64::from(self.tick % 3)),
             counters: &[u64::from(self.tick)],
         })?;
         for (stage, fuel) in [(0, 400), (1, 600 + u64::from(self.tick % 3))] {
-            tick.timing(TimingSample { stage: StageId(stage), fuel, wall_ns: self.numbers.next() % 100_000 })?;
+            tick.timing(TimingSample { stage: StageId(stage), fuel, wall_ns: self.numbers.draw() % 100_000 })?;
         }
         self.events(tick)?;
         self.memory(tick)?;
@@ -123,9 +123,10 @@ impl Scene {
     #[allow(clippy::cast_precision_loss, reason = "the numbers are small")]
     fn step(&mut self, tick: &mut TickBuilder<'_>) -> Result<(), RowError> {
         let input = |buttons: u32| Input { buttons, move_x: buttons as f32 * 0.5, ..Input::default() };
-        let inputs = if self.tick % 4 == 0 { vec![input(self.numbers.below(4)), input(0)] } else { vec![input(0); 2] };
+        let inputs =
+            if self.tick.is_multiple_of(4) { vec![input(self.numbers.below(4)), input(0)] } else { vec![input(0); 2] };
         let mut commands = Vec::new();
-        if self.tick % 5 == 0 {
+        if self.tick.is_multiple_of(5) {
             let args = vec![Scalar::U32(self.numbers.below(9)), Scalar::F32(2.5)];
             commands.push(Command { player: PlayerId(1), kind: KindId(0), args });
             commands.push(Command { player: PlayerId(0), kind: KindId(1), args: vec![] });
@@ -159,7 +160,7 @@ impl Scene {
             decision: Decision::Allowed,
         };
         tick.call(blit)?;
-        if self.tick % 3 == 0 {
+        if self.tick.is_multiple_of(3) {
             tick.call(Call { result: None, decision: Decision::Denied, ..blit })?;
         }
         let flip =
@@ -172,12 +173,12 @@ impl Scene {
         self.score += self.numbers.below(3);
         let wave = (self.tick as f32) * 0.125;
         tick.state(&[
-            Scalar::Bool(self.tick % 7 == 0),
+            Scalar::Bool(self.tick.is_multiple_of(7)),
             Scalar::I32(-40 + i32::try_from(self.tick % 80).expect("small")),
             Scalar::U32(self.score),
             Scalar::I64(-i64::from(self.tick)),
             Scalar::U64(u64::MAX - u64::from(self.tick)),
-            Scalar::F32(if self.tick % 2 == 0 { -0.0 } else { wave }),
+            Scalar::F32(if self.tick.is_multiple_of(2) { -0.0 } else { wave }),
             Scalar::F64(f64::from(wave).sqrt()),
         ])
     }
@@ -208,7 +209,7 @@ impl Scene {
         let subject = Some(Uid { kind: KindId(0), slot: Slot(2), generation: Generation(1) });
         let values = [Scalar::F64(0.1)];
         let hit = Event { kind: KindId(0), origin: Origin::Guest, subject, values: &values, cause: None };
-        if self.tick % 2 == 0 {
+        if self.tick.is_multiple_of(2) {
             tick.event(Event { kind: KindId(1), origin: Origin::Host, subject: None, values: &[], cause: None })?;
             tick.event(hit)?;
             tick.event(Event { cause: Some(Seq(2)), subject: None, ..hit })?;

@@ -292,10 +292,10 @@ fn check_rows(layout: &Layout, ticks: &[Tick], rows: &[u32]) -> Result<(), Strin
     }
     let mut raw = 0u64;
     for (schema, &count) in layout.tables().iter().zip(rows) {
-        if let Arity::Fixed(each) = schema.arity {
-            if u64::from(count) != u64::from(each) * ticks.len() as u64 {
-                return Err(format!("{} has {each} rows a tick, but {count} in {} ticks", schema.name, ticks.len()));
-            }
+        if let Arity::Fixed(each) = schema.arity
+            && u64::from(count) != u64::from(each) * ticks.len() as u64
+        {
+            return Err(format!("{} has {each} rows a tick, but {count} in {} ticks", schema.name, ticks.len()));
         }
         let width = |column_type| match column_type {
             ColumnType::Scalar(ScalarType::U16) | ColumnType::Values | ColumnType::Page => 4,

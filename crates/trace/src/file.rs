@@ -193,7 +193,7 @@ pub trait Source {
     ///
     /// # Errors
     /// Why it cannot be told.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
 
     /// Those at a range, which lies within the length.
     ///
@@ -203,7 +203,7 @@ pub trait Source {
 }
 
 impl Source for File {
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 
@@ -234,8 +234,8 @@ fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Resu
 }
 
 impl Source for Vec<u8> {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.as_slice().len() as u64)
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
     }
 
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
@@ -273,7 +273,7 @@ impl<S: Source> Trace<S> {
     /// # Errors
     /// As for [`Trace::open`].
     pub fn from_source(source: S, name: &Path) -> Result<Trace<S>, Error> {
-        let len = source.len().map_err(|error| Error::io(name, "tell the trace's length", &error))?;
+        let len = source.size().map_err(|error| Error::io(name, "tell the trace's length", &error))?;
         let mut opening = Opening::new(len);
         while let Some(range) = opening.want() {
             let bytes = source.read(range).map_err(|error| Error::io(name, "read the trace", &error))?;
@@ -307,7 +307,7 @@ impl<S: Source> Trace<S> {
     /// # Errors
     /// Why it cannot be told.
     pub fn stored_bytes(&self) -> Result<u64, Error> {
-        self.source.len().map_err(|error| Error::io(&self.name, "tell the trace's length", &error))
+        self.source.size().map_err(|error| Error::io(&self.name, "tell the trace's length", &error))
     }
 
     /// The rows of some channels of a block, by its index in [`TraceIndex::blocks`].

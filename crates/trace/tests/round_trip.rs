@@ -1,5 +1,7 @@
 //! What is written is what is read, whatever the blocks and encodings; and what is damaged is told, never believed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
@@ -80,8 +82,8 @@ struct Counting {
 }
 
 impl Source for Counting {
-    fn len(&self) -> io::Result<u64> {
-        Source::len(&self.bytes)
+    fn size(&self) -> io::Result<u64> {
+        self.bytes.size()
     }
 
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {

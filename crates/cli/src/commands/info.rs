@@ -92,7 +92,7 @@ fn page(trace: &Trace, terminal: &Terminal) -> Result<String, Failure> {
     let bounds = facts.first_tick.zip(facts.last_tick).map_or(String::new(), |(a, b)| format!(", {a} to {b}"));
     page.field("ticks", &format!("{}{bounds}{rate}", thousands(facts.ticks)));
     let bytes = trace.stored_bytes()?;
-    let each = if facts.ticks == 0 { 0 } else { bytes / facts.ticks };
+    let each = bytes.checked_div(facts.ticks).unwrap_or(0);
     let blocks = counted(index.blocks.len() as u64, "block");
     page.field("size", &format!("{} bytes in {blocks}, {each} a tick", thousands(bytes)));
     page.field("digest", &facts.content_digest);
