@@ -92,8 +92,11 @@ impl EpisodeTracker {
 mod tests {
     use super::*;
 
+    /// Start, end, kind, and whether it reaches the window's end.
+    type Listed = (u32, u64, EpisodeKind, bool);
+
     /// Episodes of the given differing ticks in a window of ticks 0..=100, with sustain 5.
-    fn episodes(ticks: &[u32]) -> (Vec<(u32, u64, EpisodeKind, bool)>, Option<u32>) {
+    fn episodes(ticks: &[u32]) -> (Vec<Listed>, Option<u32>) {
         let mut tracker = EpisodeTracker::new(5, Tick(100), 10);
         for &tick in ticks {
             tracker.differs(Tick(tick), tick.checked_sub(1).map(Tick), ChannelSet::EMPTY);

@@ -156,7 +156,7 @@ fn a_cut_tail_is_kept_only_on_request() {
     let report = run(&cut, folder.path(), true).unwrap();
     let RunOutcome::Finalized { ticks, loss: Some(loss), .. } = &report.runs[0].outcome else { panic!("{report:?}") };
     assert_eq!((*ticks, loss.from, loss.to), (1, Tick(1), None));
-    assert_eq!(Trace::open(&folder.path().join("r.cdt")).unwrap().index().loss, [loss.clone()]);
+    assert_eq!(Trace::open(&folder.path().join("r.cdt")).unwrap().index().loss, std::slice::from_ref(loss));
 }
 
 #[test]

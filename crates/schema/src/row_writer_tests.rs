@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Completes a tick.
-type Fill = dyn Fn(&mut TickBuilder<'_>) -> Result<(), RowError>;
+type Fill<'a> = dyn Fn(&mut TickBuilder<'_>) -> Result<(), RowError> + 'a;
 
 fn field(name: &str, scalar_type: ScalarType) -> Field {
     Field { name: name.into(), scalar_type }
@@ -55,7 +55,7 @@ fn fill(tick: &mut TickBuilder<'_>, first: bool) -> Result<(), RowError> {
 }
 
 /// Writes ticks 0, 1, … of a full layout, each filled and then completed by one of `ticks`.
-fn write(ticks: &[&Fill]) -> Result<RowWriter, RowError> {
+fn write(ticks: &[&Fill<'_>]) -> Result<RowWriter, RowError> {
     let mut writer = RowWriter::new(Arc::new(Layout::new(spec()).unwrap()));
     for (number, finish) in ticks.iter().enumerate() {
         let mut tick = writer.tick(Tick(u32::try_from(number).unwrap()));
@@ -66,7 +66,7 @@ fn write(ticks: &[&Fill]) -> Result<RowWriter, RowError> {
     Ok(writer)
 }
 
-fn refused(ticks: &[&Fill], message: &str) {
+fn refused(ticks: &[&Fill<'_>], message: &str) {
     assert_eq!(write(ticks).unwrap_err().to_string(), message);
 }
 

@@ -20,8 +20,11 @@ fn options(block_ticks: usize, encoding: Encoding) -> Options {
     Options { encoding, block_bytes: usize::MAX, block_ticks }
 }
 
+/// A tick and its values as text.
+type TickValues = (Tick, Vec<String>);
+
 /// Every value of every tick but pages of memory, whose rows depend on the blocks; and every tick's digest.
-fn everything(trace: &Trace<Vec<u8>>) -> Result<(Vec<(Tick, Vec<String>)>, Vec<Digest>), cdt_trace::Error> {
+fn everything(trace: &Trace<Vec<u8>>) -> Result<(Vec<TickValues>, Vec<Digest>), cdt_trace::Error> {
     let mut ticks = Vec::new();
     let mut digests = Vec::new();
     for block in 0..trace.index().blocks.len() {
