@@ -25,6 +25,8 @@ pub struct Input {
     consumed: Rc<Cell<u64>>,
     total: Option<u64>,
     line: u64,
+    /// Whether the last bytes were given out: a cut frame would be reported for ever.
+    ended: bool,
 }
 
 /// What was found where a line was expected.
@@ -82,7 +84,7 @@ impl Input {
         } else {
             Box::new(whole)
         };
-        Ok(Input { name: name.to_owned(), reader, compressed, consumed, total, line: 0 })
+        Ok(Input { name: name.to_owned(), reader, compressed, consumed, total, line: 0, ended: false })
     }
 
     /// What errors call the capture.
@@ -122,6 +124,9 @@ impl Input {
     /// Reads the next line into `line`, without its end (LF or CR LF).
     pub(crate) fn next_line(&mut self, line: &mut Vec<u8>) -> Result<Found, Error> {
         line.clear();
+        if self.ended {
+            return Ok(Found::End);
+        }
         let read = self.reader.by_ref().take(MAX_LINE).read_until(b'\n', line);
         match read {
             Ok(0) => return Ok(Found::End),
@@ -129,6 +134,7 @@ impl Input {
             // A compressed capture that was cut short ends in the middle of a frame.
             Err(error) if self.compressed && error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.line += 1;
+                self.ended = true;
                 return Ok(Found::Partial);
             }
             Err(error) => {

@@ -185,3 +185,30 @@ fn compressed_captures_are_told_by_their_first_bytes() {
     let cut = Input::from_bytes("capture", packed[..packed.len() - 20].to_vec()).unwrap();
     assert!(finalize(cut, &how, &Unwatched).is_err());
 }
+
+#[test]
+fn a_cut_compressed_capture_ends() {
+    let mut capture = format!("{START}\n{RUN}\n");
+    let mut numbers = 1u64;
+    for tick in 0..20_000 {
+        numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let state = format!("[{},0.5,\"{numbers}\"]", numbers >> 33);
+        capture.push_str(&TICK.replace(r#""tick":0"#, &format!(r#""tick":{tick}"#)).replace(r#"[1,0.5,"9"]"#, &state));
+        capture.push('\n');
+    }
+    let packed = zstd::bulk::compress(capture.as_bytes(), 1).unwrap();
+    for truncated_tail in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let how = Finalize {
+            destination: Destination::Folder(folder.path().to_owned()),
+            overwrite: false,
+            truncated_tail,
+            options: Options::LIVE,
+        };
+        let input = Input::from_bytes("capture", packed[..packed.len() / 2].to_vec()).unwrap();
+        let report = finalize(input, &how, &Unwatched).unwrap();
+        let kept = matches!(&report.runs[0].outcome, RunOutcome::Finalized { ticks: 1.., loss: Some(_), .. });
+        assert_eq!(kept, truncated_tail, "{report:?}");
+        assert_eq!(files(folder.path()).len(), usize::from(truncated_tail));
+    }
+}
