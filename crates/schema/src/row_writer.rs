@@ -9,8 +9,9 @@ use crate::{
     Slot, StageId, StreamId, SyscallId, TableId, TableKind, Tick, Uid,
 };
 
-/// Most bytes that the rows of one tick may occupy, so that a reader's memory is bounded.
-const MAX_TICK_BYTES: usize = 1 << 24;
+/// Most bytes that the rows of one tick may occupy, so that a reader's memory is bounded. A first tick with all pages of
+/// the largest memory leaves 6 MiB.
+const MAX_TICK_BYTES: usize = 24 << 20;
 
 /// What one player pressed and pushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

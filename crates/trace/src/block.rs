@@ -23,8 +23,12 @@ use crate::{BlockEntry, Encoding, Error};
 
 /// Most ticks of a block.
 pub(crate) const MAX_TICKS: usize = 65_536;
-/// Most bytes that the rows of a block occupy when decoded, so that a small file cannot ask for a large memory.
-pub(crate) const MAX_RAW: usize = 1 << 26;
+/// Most bytes that the rows of a block occupy when decoded, so that a small file cannot ask for a large memory. It holds
+/// what a writer may gather: less than [`MAX_BLOCK_BYTES`] and then a tick of 24 MiB, or a tick of 24 MiB and all pages
+/// of memory (16 MiB, and 8 bytes for each).
+const MAX_RAW: usize = 48 << 20;
+/// Bytes of rows at which a block ends even if the options allow more.
+pub(crate) const MAX_BLOCK_BYTES: usize = 1 << 24;
 /// Set in a column frame's encoding when its bytes are compressed: their length before that (u32), then a zstd frame.
 const COMPRESSED: u8 = 0x80;
 /// zstd level of archive blocks; higher ones gain little on packed columns.
@@ -222,6 +226,8 @@ pub(crate) struct BlockHead {
     offset: u64,
     ticks: Vec<Tick>,
     rows: Vec<u32>,
+    /// Bytes that the block's byte strings may occupy besides what the rows need.
+    spare: usize,
     /// By channel: where its bytes stand in the file, and their checksum.
     frames: BTreeMap<Channel, (Range<u64>, u64)>,
     /// By table: encoding and length of each column frame.
@@ -239,7 +245,7 @@ impl BlockHead {
         let record = records::access::<ArchivedBlockRecord>(head).map_err(damaged)?;
         let ticks = read_ticks(record, entry).map_err(damaged)?;
         let rows: Vec<u32> = record.rows.iter().map(|count| count.to_native()).collect();
-        check_rows(layout, &ticks, &rows).map_err(damaged)?;
+        let spare = check_rows(layout, &ticks, &rows).map_err(damaged)?;
         let declared: Vec<Channel> = layout.channels().iter().collect();
         if record.channels.len() != declared.len() {
             return Err(damaged(format!("{} channels are declared, not {}", declared.len(), record.channels.len())));
@@ -255,7 +261,7 @@ impl BlockHead {
             return Err(damaged("the channels' lengths do not sum to the block's".to_owned()));
         }
         let columns = read_columns(layout, record).map_err(damaged)?;
-        Ok(BlockHead { offset: entry.offset, ticks, rows, frames, columns })
+        Ok(BlockHead { offset: entry.offset, ticks, rows, spare, frames, columns })
     }
 
     /// Where the bytes of a declared channel stand in the file.
@@ -286,7 +292,8 @@ fn read_ticks(record: &ArchivedBlockRecord, entry: &BlockEntry) -> Result<Vec<Ti
     Ok(ticks)
 }
 
-fn check_rows(layout: &Layout, ticks: &[Tick], rows: &[u32]) -> Result<(), String> {
+/// Checks the row counts and gives how many bytes they leave to byte strings.
+fn check_rows(layout: &Layout, ticks: &[Tick], rows: &[u32]) -> Result<usize, String> {
     if rows.len() != layout.tables().len() {
         return Err(format!("{} tables are declared, not {}", layout.tables().len(), rows.len()));
     }
@@ -302,11 +309,10 @@ fn check_rows(layout: &Layout, ticks: &[Tick], rows: &[u32]) -> Result<(), Strin
             ColumnType::Scalar(ty) => ty.width() as u64,
         };
         raw += u64::from(count) * schema.columns.iter().map(|column| width(column.column_type)).sum::<u64>();
+        raw += ticks.len() as u64 * 4;
     }
-    if raw > MAX_RAW as u64 {
-        return Err(format!("the block's rows would occupy {raw} bytes; at most {MAX_RAW} are expected"));
-    }
-    Ok(())
+    let left = usize::try_from(raw).ok().and_then(|raw| MAX_RAW.checked_sub(raw));
+    left.ok_or_else(|| format!("the block's rows would occupy {raw} bytes; at most {MAX_RAW} are expected"))
 }
 
 /// How many column frames a table has in a block.
@@ -345,6 +351,7 @@ pub fn decode_block(
     let mut tables = Vec::with_capacity(layout.tables().len());
     tables.resize_with(layout.tables().len(), Table::default);
     let mut loaded = ChannelSet::EMPTY;
+    let mut spare = head.spare;
     for channel in layout.channels().iter().filter(|&channel| channels.contains(channel)) {
         loaded.insert(channel);
         let range = head.frame(channel);
@@ -356,7 +363,8 @@ pub fn decode_block(
         let mut cursor = Cursor::new(&bytes);
         for (id, schema) in layout.tables_of(channel) {
             let decoder = TableDecoder { head: &head, id, schema };
-            tables[id.0] = decoder.table(&mut cursor).map_err(|rule| damaged(format!("{}: {rule}", schema.name)))?;
+            tables[id.0] =
+                decoder.table(&mut cursor, &mut spare).map_err(|rule| damaged(format!("{}: {rule}", schema.name)))?;
         }
         cursor.finish().map_err(damaged)?;
     }
@@ -371,7 +379,7 @@ struct TableDecoder<'a> {
 }
 
 impl TableDecoder<'_> {
-    fn table(&self, cursor: &mut Cursor<'_>) -> Result<Table, String> {
+    fn table(&self, cursor: &mut Cursor<'_>, spare: &mut usize) -> Result<Table, String> {
         let rows = self.head.rows[self.id.0];
         let mut frames = self.head.columns[self.id.0].iter().copied();
         let ticks = self.head.ticks.len();
@@ -384,7 +392,7 @@ impl TableDecoder<'_> {
         for declared in &self.schema.columns {
             columns.push(match declared.column_type {
                 ColumnType::Scalar(ty) => scalar_column(cursor, &mut frames, ty, rows as usize, &[rows], None)?,
-                column_type => ragged_column(cursor, &mut frames, column_type, rows)?,
+                column_type => ragged_column(cursor, &mut frames, column_type, rows, spare)?,
             });
         }
         Ok(Table { ends, columns })
@@ -495,10 +503,14 @@ fn ragged_column(
     frames: &mut impl Iterator<Item = (u8, u32)>,
     column_type: ColumnType,
     rows: u32,
+    spare: &mut usize,
 ) -> Result<Column, String> {
     let lens: Vec<u32> = lanes(cursor, frames, rows as usize, &[rows])?;
-    let total = lens.iter().try_fold(0u32, |sum, &len| sum.checked_add(len)).filter(|&sum| sum as usize <= MAX_RAW);
-    let total = total.ok_or_else(|| format!("byte strings of a block have at most {MAX_RAW} bytes"))?;
+    let total = lens.iter().try_fold(0u32, |sum, &len| sum.checked_add(len));
+    let total = total.filter(|&total| total as usize <= *spare).ok_or_else(|| {
+        format!("the byte strings leave no room for the block's other rows; all together have at most {MAX_RAW} bytes")
+    })?;
+    *spare -= total as usize;
     let ends = cumulate(&lens, total)?;
     let data = if column_type == ColumnType::Values {
         if total % 8 != 0 {

@@ -162,18 +162,20 @@ fn differences<L: Lane>(lanes: &[L], runs: &[u32], order: u32, streams: &mut Str
 /// Undoes [`differences`] on packed bytes.
 fn undo<L: Lane>(bytes: &[u8], count: usize, runs: &[u32], order: u32) -> Result<Vec<L>, String> {
     let mut cursor = Cursor::new(bytes);
-    if order == 0 {
-        let lanes = unpack(&mut cursor, count)?;
-        cursor.finish()?;
-        return lanes.into_iter().map(fitting).collect();
-    }
     let longer = |len: u32| runs.iter().filter(|&&run| run > len).count();
-    let (first, second) = (longer(0), if order == 2 { longer(1) } else { 0 });
-    let mut heads = unpack(&mut cursor, first)?.into_iter();
-    let mut seconds = unpack(&mut cursor, second)?.into_iter();
-    let mut rest = unpack(&mut cursor, count - first - second)?.into_iter();
+    let first = if order == 0 { 0 } else { longer(0) };
+    let second = if order == 2 { longer(1) } else { 0 };
+    let mut heads = Packed::take(&mut cursor, first)?;
+    let mut seconds = Packed::take(&mut cursor, second)?;
+    let mut rest = Packed::take(&mut cursor, count - first - second)?;
     cursor.finish()?;
     let mut lanes: Vec<L> = Vec::with_capacity(count);
+    if order == 0 {
+        for bits in rest {
+            lanes.push(fitting(bits)?);
+        }
+        return Ok(lanes);
+    }
     let mut last_head = 0u64;
     for &run in runs.iter().filter(|&&run| run > 0) {
         let mut before = last_head.wrapping_add(unzigzag(heads.next().expect("one for each run")));
@@ -241,21 +243,60 @@ fn pack(residuals: &[u64], out: &mut Vec<u8>) {
     }
 }
 
-fn unpack(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<u64>, String> {
-    // Every 128 residuals cost a byte at least, so the bytes justify the allocation.
-    if count.div_ceil(GROUP) > cursor.left() {
-        return Err(format!("{count} values cannot stand in {} bytes", cursor.left()));
-    }
-    let mut residuals = Vec::with_capacity(count);
-    while residuals.len() < count {
-        let group = GROUP.min(count - residuals.len());
-        let width = u32::from(cursor.take(1)?[0]);
-        if width > 64 {
-            return Err(format!("a bit width is at most 64, not {width}"));
+/// Residuals that are unpacked a group at a time, because few bytes may stand for very many of them.
+struct Packed<'a> {
+    groups: Cursor<'a>,
+    /// Residuals that stand in `groups`.
+    packed: usize,
+    unpacked: Vec<u64>,
+    at: usize,
+}
+
+impl<'a> Packed<'a> {
+    /// Takes the groups of `count` residuals, and checks that they are there.
+    fn take(cursor: &mut Cursor<'a>, count: usize) -> Result<Packed<'a>, String> {
+        // Every 128 residuals cost a byte at least.
+        if count.div_ceil(GROUP) > cursor.left() {
+            return Err(format!("{count} values cannot stand in {} bytes", cursor.left()));
         }
-        unpack_group(cursor.take((group * width as usize).div_ceil(8))?, width, group, &mut residuals);
+        let groups = cursor.clone();
+        let mut left = count;
+        while left > 0 {
+            let group = GROUP.min(left);
+            let width = cursor.take(1)?[0];
+            if width > 64 {
+                return Err(format!("a bit width is at most 64, not {width}"));
+            }
+            cursor.take((group * usize::from(width)).div_ceil(8))?;
+            left -= group;
+        }
+        Ok(Packed { groups, packed: count, unpacked: Vec::new(), at: 0 })
     }
-    Ok(residuals)
+
+    fn unpack(&mut self) {
+        let group = GROUP.min(self.packed);
+        self.packed -= group;
+        let mut take = |count| self.groups.take(count).expect("the groups were checked");
+        let width = u32::from(take(1)[0]);
+        self.unpacked.clear();
+        self.at = 0;
+        unpack_group(take((group * width as usize).div_ceil(8)), width, group, &mut self.unpacked);
+    }
+}
+
+impl Iterator for Packed<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if self.at == self.unpacked.len() {
+            if self.packed == 0 {
+                return None;
+            }
+            self.unpack();
+        }
+        self.at += 1;
+        Some(self.unpacked[self.at - 1])
+    }
 }
 
 fn unpack_group(packed: &[u8], width: u32, group: usize, residuals: &mut Vec<u64>) {

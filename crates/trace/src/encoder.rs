@@ -8,7 +8,7 @@ use cdt_schema::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::block::{MAX_TICKS, encode_block};
+use crate::block::{MAX_BLOCK_BYTES, MAX_TICKS, encode_block};
 use crate::index::{TickRun, push_run, tick_runs_of};
 use crate::records::{
     BlockEntryRecord, FooterRecord, LossRecord, MetaRecord, SectionRecord, SegmentEntryRecord, SegmentRecord,
@@ -34,7 +34,7 @@ pub enum Encoding {
 pub struct Options {
     /// How columns are encoded.
     pub encoding: Encoding,
-    /// Bytes of rows, as they occupy memory.
+    /// Bytes of rows, as they occupy memory; more than 16 MiB count as 16 MiB, because readers bound what they decode.
     pub block_bytes: usize,
     /// Ticks; at most 65,536.
     pub block_ticks: usize,
@@ -57,6 +57,7 @@ pub struct Encoder {
     block: BlockInProgress,
     segment: SegmentInProgress,
     footer: FooterRecord,
+    last_tick: Option<Tick>,
     out: Vec<u8>,
     /// Bytes handed out before those in `out`.
     taken: u64,
@@ -105,6 +106,7 @@ impl Encoder {
             segment: SegmentInProgress::default(),
             footer: FooterRecord::default(),
             writer: RowWriter::new(layout),
+            last_tick: None,
             out,
             taken: 0,
         }
@@ -125,12 +127,15 @@ impl Encoder {
         let rows = self.writer.rows();
         let index = rows.ticks().len() - 1;
         let digests = self.digester.digest(rows, index);
+        self.last_tick = Some(tick);
         self.content.push(tick, digests.tick);
         self.segment.digests.push(digests.tick);
         for (sequence, channel) in self.block.channels.iter_mut().zip(rows.layout().channels().iter()) {
             sequence.push(digests.channels[channel as usize]);
         }
-        if rows.ticks().len() >= self.options.block_ticks || rows.raw_bytes() >= self.options.block_bytes {
+        if rows.ticks().len() >= self.options.block_ticks
+            || rows.raw_bytes() >= self.options.block_bytes.min(MAX_BLOCK_BYTES)
+        {
             self.end_block();
         }
         Ok(())
@@ -145,8 +150,7 @@ impl Encoder {
 
     /// The last tick that was added.
     pub fn last_tick(&self) -> Option<Tick> {
-        let written = self.segment.tick_runs.last().map(TickRun::last);
-        self.writer.rows().ticks().last().copied().or(written)
+        self.last_tick
     }
 
     /// Bytes that are ready, in the order of the file.

@@ -48,6 +48,9 @@ impl TraceWriter {
         layout: Arc<Layout>,
         options: Options,
     ) -> Result<TraceWriter, Error> {
+        if path.is_dir() {
+            return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
+        }
         if !overwrite && path.exists() {
             return Err(exists(path));
         }

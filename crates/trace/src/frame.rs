@@ -1,6 +1,7 @@
 //! Reading bytes in order without ever reading past them.
 
 /// A position in a byte slice.
+#[derive(Clone)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }

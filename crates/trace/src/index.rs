@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::records::{
     self, ArchivedFooterRecord, ArchivedLossRecord, ArchivedMetaRecord, ArchivedSegmentRecord, ArchivedSummariesRecord,
+    ArchivedTickRunRecord,
 };
 use crate::section::{self, FILE_HEADER, SECTION_HEADER, TRAILER, Tag};
 use crate::{Error, ErrorKind, Loss, Meta};
@@ -345,6 +346,9 @@ impl Partial {
         if counted != u64::from(ticks) || in_runs != counted {
             return Err(damaged(format!("{ticks} ticks are announced, {counted} in blocks, {in_runs} in runs")));
         }
+        if !runs_fit(record.tick_runs.iter(), &self.blocks[first_block..]) {
+            return Err(damaged("the runs of ticks are not those of the blocks".to_owned()));
+        }
         let tail = header.tail(offset);
         let digests = tail.start..tail.start + counted * 8;
         if digests.end > tail.end {
@@ -367,6 +371,34 @@ impl Partial {
         self.loss.push(loss.map_err(|rule| Error::damaged(offset, rule))?);
         Ok(())
     }
+}
+
+/// Whether runs of ticks, as many as the blocks', begin and end with each block's ticks: the digests' ticks are known from
+/// the runs alone.
+fn runs_fit<'a>(runs: impl Iterator<Item = &'a ArchivedTickRunRecord>, blocks: &[BlockEntry]) -> bool {
+    let mut runs = runs.map(|run| (run.first.to_native(), run.count.to_native()));
+    let (mut next, mut left) = (0u32, 0u32);
+    for block in blocks {
+        let mut due = block.ticks;
+        let mut first = true;
+        while due > 0 {
+            if left == 0 {
+                let Some(run) = runs.next() else { return false };
+                (next, left) = run;
+            }
+            if std::mem::take(&mut first) && next != block.first_tick.0 {
+                return false;
+            }
+            let taken = due.min(left);
+            due -= taken;
+            left -= taken;
+            if due == 0 && next + (taken - 1) != block.last_tick.0 {
+                return false;
+            }
+            next = next.wrapping_add(taken);
+        }
+    }
+    true
 }
 
 impl SegmentEntry {

@@ -3,14 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use cdt_schema::{Channel, ChannelSet, Digest, RowError, Scalar, TableId, TableKind, Tick};
+use cdt_schema::{
+    Channel, ChannelSet, Column, ContentDigest, Continuity, Digest, DigestSequence, Layout, LayoutSpec, MemoryLayout,
+    PageId, RowError, Rows, Scalar, TableId, TableKind, Tick, TickBuilder, TickDigester,
+};
 use cdt_testkit::{full_layout, meta, plain_layout, write_full, write_plain};
-use cdt_trace::{Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Trace};
+use cdt_trace::{BlockSummary, Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Trace};
 
 fn open(bytes: Vec<u8>) -> Result<Trace<Vec<u8>>, cdt_trace::Error> {
     Trace::from_source(bytes, Path::new("fixture"))
@@ -38,7 +42,7 @@ fn everything(trace: &Trace<Vec<u8>>) -> Result<(Vec<TickValues>, Vec<Digest>), 
                 for row in rows.range(TableId(table), index) {
                     for column in &rows.table(TableId(table)).columns {
                         values.push(match column {
-                            cdt_schema::Column::Bytes(ragged) => format!("{:?}", ragged.get(row)),
+                            Column::Bytes(ragged) => format!("{:?}", ragged.get(row)),
                             _ => column.bits(row).to_string(),
                         });
                     }
@@ -118,6 +122,14 @@ fn a_probe_reads_only_what_it_asks_about() {
         .map(|range| range.end - range.start)
         .sum();
     assert!(inside < entry.stored_bytes(), "{inside} of {}", entry.stored_bytes());
+    let spans: Vec<Range<u64>> =
+        trace.index().blocks.iter().map(|block| block.offset..block.offset + block.stored_bytes()).collect();
+    let touched =
+        |span: &Range<u64>| source_reads(&trace).iter().any(|read| read.start < span.end && span.start < read.end);
+    assert!(spans.iter().enumerate().all(|(index, span)| touched(span) == (index == block)));
+    // One tick of all channels equals the same tick of the whole, which the blocks around do not change.
+    let (all, index) = (trace.block(block, ChannelSet::ALL).unwrap(), rows.index_of(Tick(100)).unwrap());
+    assert_eq!((all.ticks()[index], &all), (Tick(100), &whole.block(block, ChannelSet::ALL).unwrap()));
     // Digests: one read for each segment.
     let before = source_reads(&trace).len();
     trace.digests(0).unwrap();
@@ -154,8 +166,11 @@ fn ticks_may_have_gaps_and_a_trace_may_be_long_or_empty() {
 fn what_is_no_trace_is_told_as_such() {
     let message = |bytes: &[u8]| open(bytes.to_vec()).unwrap_err().to_string();
     let good = write_plain(20, Options::LIVE, |_, _| {});
-    assert!(message(b"").starts_with("fixture: not a .cdt trace"));
-    assert!(message(b"{\"event\":\"session_start\"}").contains("cdt finalize"));
+    let no_trace = "fixture: not a .cdt trace: it does not begin with the trace's signature; `cdt finalize` makes traces \
+                    from JSONL captures, `cdt import` from text logs";
+    for bytes in [b"".as_slice(), b"{\"event\":\"session_start\"}", &good[1..], &good[..7]] {
+        assert_eq!(message(bytes), no_trace);
+    }
     let mut other = good.clone();
     other[8] = 9;
     assert_eq!(
@@ -163,8 +178,19 @@ fn what_is_no_trace_is_told_as_such() {
         "fixture: a trace of format version 9, but this cdt reads version 1 alone; make the trace again with this cdt, or \
          read it with the one that wrote it"
     );
-    let cut = open(good[..good.len() / 2].to_vec()).unwrap_err();
-    assert_eq!(cut.kind(), ErrorKind::Incomplete);
+    let unfinished = "fixture: the trace is not finished: its end is missing. Either its writer is still at work, or it \
+                      was stopped before it was done; record or finalize it again";
+    assert_eq!(message(&good[..good.len() / 2]), unfinished);
+    assert_eq!(open(good[..good.len() - 1].to_vec()).unwrap_err().kind(), ErrorKind::Incomplete);
+    let in_header = "fixture: the trace is not finished: it ends inside its header; record or finalize it again";
+    assert_eq!(message(&good[..40]), in_header);
+    let mut damaged = good.clone();
+    damaged[100] ^= 1;
+    assert_eq!(
+        message(&damaged),
+        "fixture: damaged at byte 48: the checksum of the section's head does not match; make the trace again from its \
+         source"
+    );
 }
 
 /// Reads all that can be read.
@@ -183,29 +209,151 @@ fn read_all(bytes: Vec<u8>) -> Result<impl PartialEq, cdt_trace::Error> {
     Ok((rows, pages, summaries?, facts, index.end_reason.clone()))
 }
 
-/// A damaged trace is refused, or what it says is to the last value what the whole one says.
-fn harmless_or_refused(good: &[u8], damaged: Vec<u8>, what: &str) {
-    if let (Ok(expected), Ok(got)) = (read_all(good.to_vec()), read_all(damaged)) {
-        assert!(expected == got, "{what} changed what the trace says, and nothing told");
-    }
-}
-
 #[test]
 fn a_cut_at_any_byte_is_told() {
-    let good = write_full(5, 1, options(2, Encoding::Archive));
-    for cut in 0..good.len() {
-        assert!(read_all(good[..cut].to_vec()).is_err(), "cut at {cut}");
+    for encoding in [Encoding::Live, Encoding::Archive] {
+        let good = write_full(5, 1, options(2, encoding));
+        for cut in 0..good.len() {
+            assert!(read_all(good[..cut].to_vec()).is_err(), "cut at {cut}");
+        }
     }
 }
 
+/// A damaged trace is refused, or what it says is to the last value what the whole one says.
 #[test]
 fn a_flip_of_any_bit_is_told() {
     for encoding in [Encoding::Live, Encoding::Archive] {
         let good = write_full(2, 1, options(2, encoding));
+        let expected = read_all(good.clone()).unwrap();
+        let mut damaged = good.clone();
         for bit in 0..good.len() * 8 {
-            let mut damaged = good.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            harmless_or_refused(&good, damaged, &format!("bit {bit}"));
+            if let Ok(got) = read_all(damaged.clone()) {
+                assert!(expected == got, "bit {bit} changed what the trace says, and nothing told");
+            }
+            damaged[bit / 8] ^= 1 << (bit % 8);
         }
     }
+}
+
+/// The rows of every block.
+fn blocks(trace: &Trace<Vec<u8>>) -> Vec<Rows> {
+    (0..trace.index().blocks.len()).map(|block| trace.block(block, ChannelSet::ALL).unwrap()).collect()
+}
+
+#[test]
+fn digests_and_summaries_are_those_of_the_rows() {
+    for (block_ticks, encoding) in [(7, Encoding::Live), (64, Encoding::Archive)] {
+        let trace = open(write_full(150, 2, options(block_ticks, encoding))).unwrap();
+        let layout = trace.layout();
+        let (stored, summaries) = (trace.digests(0).unwrap(), trace.summaries(0).unwrap());
+        let mut digester = TickDigester::new(layout);
+        let mut continuity = Continuity::new(layout);
+        let mut content = ContentDigest::new(layout);
+        let mut computed = Vec::new();
+        for (rows, summary) in blocks(&trace).iter().zip(&summaries) {
+            let mut channels = vec![DigestSequence::default(); 9];
+            for (index, &tick) in rows.ticks().iter().enumerate() {
+                continuity.check(rows, index).unwrap();
+                let digests = digester.digest(rows, index);
+                content.push(tick, digests.tick);
+                computed.push(digests.tick);
+                channels.iter_mut().zip(digests.channels).for_each(|(sequence, digest)| sequence.push(digest));
+            }
+            let channels: Vec<Digest> = channels.iter().map(DigestSequence::finish).collect();
+            assert_eq!(summary.channel_digests, channels);
+            let with_input = (0..rows.ticks().len()).filter(|&tick| rows.has_input(tick)).count();
+            assert_eq!(summary.ticks_with_input as usize, with_input);
+        }
+        assert_eq!(computed, stored);
+        assert_eq!(content.finish(), trace.index().content_digest);
+        check_changes(&blocks(&trace), &summaries);
+    }
+}
+
+/// What the summaries say of rows and changes, against a walk over all values.
+fn check_changes(blocks: &[Rows], summaries: &[BlockSummary]) {
+    let mut last: BTreeMap<(usize, usize), String> = BTreeMap::new();
+    for (rows, summary) in blocks.iter().zip(summaries) {
+        let mut changes = summary.changed.iter();
+        for table in 0..rows.layout().tables().len() {
+            let counted = rows.behavioural_rows(TableId(table), 0..rows.table(TableId(table)).rows());
+            assert_eq!(summary.rows[table] as usize, counted.len());
+            for (number, column) in rows.table(TableId(table)).columns.iter().enumerate() {
+                let (mut within, mut entered) = (false, false);
+                for (index, &row) in counted.iter().enumerate() {
+                    let value = match column {
+                        Column::Bytes(ragged) => format!("{:?}", ragged.get(row)),
+                        _ => column.bits(row).to_string(),
+                    };
+                    let changed = last.insert((table, number), value.clone()).is_some_and(|last| last != value);
+                    if index == 0 { entered = changed } else { within |= changed }
+                }
+                assert_eq!(changes.next(), Some(&(within, entered)), "column {number} of table {table}");
+            }
+        }
+        assert_eq!(changes.next(), None);
+    }
+}
+
+#[test]
+fn every_block_begins_with_all_of_memory() {
+    let trace = open(write_full(40, 6, options(8, Encoding::Live))).unwrap();
+    let memory = trace.layout().table(TableKind::Memory).unwrap();
+    let mut image = BTreeMap::new();
+    for rows in blocks(&trace) {
+        assert_eq!(rows.range(memory, 0).len(), 4);
+        let columns = &rows.table(memory).columns;
+        // Only pages that the block's first tick changed may differ from what the blocks before left.
+        let stale = |row: usize| image.get(&columns[0].bits(row)).is_some_and(|page| page != columns[1].bytes(row));
+        assert!(rows.range(memory, 0).filter(|&row| stale(row)).count() < 4);
+        for row in 0..rows.table(memory).rows() {
+            image.insert(columns[0].bits(row), columns[1].bytes(row).to_vec());
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_loss_comes_back() {
+    let layout = Arc::new(plain_layout());
+    let mut encoder = Encoder::new(&meta(), layout, Options::LIVE);
+    let losses = LossKind::ALL.map(|kind| Loss {
+        kind,
+        from: Tick(kind as u32),
+        to: (kind != LossKind::TruncatedTail).then_some(Tick(u32::MAX)),
+        detail: format!("{} happened, as one sees", kind.name()),
+    });
+    for (loss, tick) in losses.iter().zip(0..) {
+        encoder.record_loss(loss);
+        encoder.append(Tick(tick), |tick| tick.state(&[Scalar::U32(0), Scalar::F32(0.0)])).unwrap();
+    }
+    let trace = open(encoder.finish("complete").0).unwrap();
+    assert_eq!(trace.index().loss, losses);
+    assert_eq!((trace.index().ticks(), trace.index().blocks.len()), (4, 4));
+}
+
+#[test]
+fn the_last_tick_is_known_at_the_end_of_a_segment_too() {
+    let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), Options::LIVE);
+    assert_eq!(encoder.last_tick(), None);
+    for number in 0..65_536 {
+        encoder.append(Tick(number), |tick| tick.state(&[Scalar::U32(0), Scalar::F32(0.0)])).unwrap();
+    }
+    assert_eq!(encoder.last_tick(), Some(Tick(65_535)));
+}
+
+#[test]
+fn the_largest_memory_is_written_and_read() {
+    let memory = Some(MemoryLayout { page_size: 64, pages: 1 << 18 });
+    let layout = Arc::new(Layout::new(LayoutSpec { memory, ..LayoutSpec::default() }).unwrap());
+    let options = Options { encoding: Encoding::Live, block_bytes: usize::MAX, block_ticks: 65_536 };
+    let mut encoder = Encoder::new(&meta(), layout, options);
+    for number in 0..3u8 {
+        let fill =
+            |tick: &mut TickBuilder<'_>| (0..1 << 18).try_for_each(|page| tick.page(PageId(page), &[number; 64]));
+        encoder.append(Tick(number.into()), fill).unwrap();
+    }
+    let trace = open(encoder.finish("complete").0).unwrap();
+    assert_eq!(trace.index().blocks.len(), 3, "a block ends at 16 MiB of rows whatever the options say");
+    assert_eq!(blocks(&trace).len(), 3);
 }
