@@ -33,7 +33,7 @@ impl Coverage {
                 let entry = &trace.index().blocks[block];
                 match part_of(entry, window) {
                     Part::All => coverage.add_summary(layout, &summary),
-                    Part::Some => coverage.add_rows(&trace.block(block, channels)?, window),
+                    Part::Some => coverage.add_rows(&trace.block(block, channels)?, &summary, window),
                     Part::None => {}
                 }
                 block += 1;
@@ -55,20 +55,22 @@ impl Coverage {
         self.ticks_with_input += u64::from(summary.ticks_with_input);
     }
 
-    /// Adds the part of a block that lies within the window. A window cuts at most its first and its last block, so a
-    /// cut block is preceded by whole ones up to its start, or by none; `entered` is found by the caller's summaries
-    /// where it matters, and by comparing rows here.
-    fn add_rows(&mut self, rows: &Rows, window: Window) {
+    /// Adds the part of a block that lies within the window. Where that part begins with the block, the summary tells
+    /// whether its first values differ from those before.
+    fn add_rows(&mut self, rows: &Rows, summary: &BlockSummary, window: Window) {
         let inside: Vec<usize> = (0..rows.ticks().len()).filter(|&tick| window.contains(rows.ticks()[tick])).collect();
         let (Some(&first), Some(&last)) = (inside.first(), inside.last()) else { return };
+        let mut flags = summary.changed.iter();
         for (table, schema) in rows.layout().tables().iter().enumerate() {
+            let entered: Vec<bool> = flags.by_ref().take(schema.columns.len()).map(|(_, entered)| *entered).collect();
             if !rows.loaded().contains(schema.channel) {
                 continue;
             }
             let id = TableId(table);
             let range = rows.behavioural_rows(id, rows.range(id, first).start..rows.range(id, last).end);
             for (column, values) in rows.table(id).columns.iter().enumerate() {
-                self.changed[table][column] |= varies(values, &range);
+                let follows = first == 0 && self.rows[table] > 0 && !range.is_empty();
+                self.changed[table][column] |= varies(values, &range) || follows && entered[column];
             }
             self.rows[table] += range.len() as u64;
         }

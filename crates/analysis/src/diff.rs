@@ -207,7 +207,7 @@ fn overlap<R: Source, C: Source>(
 ) -> (Option<(Tick, Tick)>, Ends) {
     let ranges = (reference.index().tick_range(), candidate.index().tick_range());
     let (Some((a_first, a_last)), Some((b_first, b_last))) = ranges else { return (None, Ends::default()) };
-    let window_last = options.window.end.map_or(Tick(u32::MAX), |end| Tick(end.0 - 1));
+    let window_last = options.window.end.map_or(Tick(u32::MAX), |end| Tick(end.0.saturating_sub(1)));
     let common = (a_first.max(b_first).max(options.window.start), a_last.min(b_last).min(window_last));
     if common.0 > common.1 {
         return (None, Ends::default());

@@ -80,6 +80,19 @@ fn a_field_that_never_changes_is_named_in_any_window() {
 }
 
 #[test]
+fn a_change_between_two_blocks_is_a_change() {
+    // Blocks end before 832, 896 and 960; the value changes with a block, and both sides of it are in the window.
+    let frozen = |tick: u32, plain: &mut PlainTick| plain.score = u32::from(tick >= 896);
+    let trace = open(write_plain(1_000, Options { block_ticks: 64, ..Options::LIVE }, frozen));
+    for (window, expected) in [("832..900", false), ("890..960", false), ("890..900", false), ("896..900", true)] {
+        let options = DiffOptions { window: window.parse().unwrap(), ..DiffOptions::default() };
+        let report = compare(&trace, &trace, &options);
+        let named = report.compared.never_changed.iter().any(|field| field == "state.score");
+        assert_eq!(named, expected, "{window}");
+    }
+}
+
+#[test]
 fn causes_are_told_apart() {
     type Fault = fn(u32, &mut PlainTick);
     let cases: [(Fault, CauseClass, &str); 5] = [
