@@ -159,13 +159,21 @@ impl Plan {
     }
 }
 
-/// Declarations of compared channels in which two layouts differ. Players belong to the step channel, stages to calls
-/// and timing.
+/// Declarations in which two layouts differ and which compared channels refer to. Players belong to the step channel,
+/// stages to calls and timing.
 fn layout_reasons(left: &Layout, right: &Layout, channels: ChannelSet) -> Vec<Reason> {
     let both = |channel: Channel| {
         channels.contains(channel) && left.channels().contains(channel) && right.channels().contains(channel)
     };
+    let parts = |layout: &Layout| layout.spec().checkpoint.clone().unwrap_or_default();
+    let (a, b) = (parts(left), parts(right));
     let concerns = |difference: &cdt_schema::LayoutDifference| match (difference.channel, difference.what.as_str()) {
+        // Checkpoints carry a value for each stream and kind, and events name kinds, by their numbers.
+        (Some(Channel::Rng), _) => both(Channel::Rng) || both(Channel::Checkpoint) && (a.rng_state || b.rng_state),
+        (Some(Channel::Entities), _) => {
+            let counted = a.entity_counts || b.entity_counts;
+            both(Channel::Entities) || both(Channel::Events) || both(Channel::Checkpoint) && counted
+        }
         (Some(channel), _) => both(channel),
         (None, "players") => both(Channel::Step),
         (None, _) => both(Channel::Calls) || both(Channel::Timing),

@@ -163,6 +163,28 @@ fn what_cannot_be_compared_is_neither_equal_nor_diverged() {
     assert_eq!(codes(&report), [(ReasonCode::NoCommonTicks, None)]);
 }
 
+#[test]
+fn channels_that_name_others_by_number_need_the_same_others() {
+    let written = |spec: LayoutSpec| -> Trace<Vec<u8>> {
+        let layout = Arc::new(Layout::new(spec).unwrap());
+        open(Encoder::new(&meta(), layout, Options::LIVE).finish("nothing").0)
+    };
+    let full = full_layout().spec().clone();
+    let mut swapped = full.clone();
+    swapped.entities.as_mut().unwrap().reverse();
+    let mut fewer = full.clone();
+    fewer.rng.as_mut().unwrap().pop();
+    let reference = written(full);
+    for (other, channel) in
+        [(&swapped, Channel::Events), (&swapped, Channel::Checkpoint), (&fewer, Channel::Checkpoint)]
+    {
+        let channels = Some([channel].into_iter().collect());
+        let report = compare(&reference, &written(other.clone()), &DiffOptions { channels, ..DiffOptions::default() });
+        let differs = report.reasons.iter().any(|reason| reason.code == ReasonCode::LayoutDiffers);
+        assert!(report.verdict == Verdict::NotComparable && differs, "{channel}");
+    }
+}
+
 fn with_loss(loss: Loss) -> Trace<Vec<u8>> {
     let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), Options::LIVE);
     let mut scene = Scene::new(1);
