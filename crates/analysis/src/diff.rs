@@ -60,7 +60,8 @@ pub fn diff<R: Source, C: Source>(
     let Some((first, last)) = plan.span else { return Ok(report) };
     report.ends = plan.ends;
     report.compared = compared(reference, candidate, &plan)?;
-    let mut walk = Walk::new(reference, candidate, &plan, options, last);
+    let end = last_before(reference, last).max(last_before(candidate, last)).unwrap_or(last);
+    let mut walk = Walk::new(reference, candidate, &plan, options, end);
     walk.behaviour(watch)?;
     walk.diagnostics(watch)?;
     report.compared.ticks = walk.ticks;
@@ -80,6 +81,12 @@ pub fn diff<R: Source, C: Source>(
         }
     };
     Ok(report)
+}
+
+/// The last tick of a trace that is not after `last`.
+fn last_before<S: Source>(trace: &Trace<S>, last: Tick) -> Option<Tick> {
+    let run = trace.index().tick_runs.iter().rev().find(|run| run.first <= last)?;
+    Some(run.last().min(last))
 }
 
 /// What will be compared, or why nothing can be.

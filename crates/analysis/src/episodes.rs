@@ -8,7 +8,7 @@ use crate::report::{Counts, EpisodeKind, EpisodeReport, Episodes};
 #[derive(Debug)]
 pub(crate) struct EpisodeTracker {
     sustain: u32,
-    /// The last tick of the window, to tell an episode that it cuts short.
+    /// The last tick that either run has in the window, to tell an episode that it cuts short.
     last_of_window: Tick,
     limit: usize,
     open: Option<OpenEpisode>,
@@ -20,6 +20,8 @@ pub(crate) struct EpisodeTracker {
 struct OpenEpisode {
     start: Tick,
     last: Tick,
+    /// Ticks that differ, which are fewer than the numbers from `start` to `last` where numbers are skipped.
+    ticks: u64,
     channels: ChannelSet,
 }
 
@@ -40,20 +42,21 @@ impl EpisodeTracker {
         match &mut self.open {
             Some(open) if Some(open.last) == previous => {
                 open.last = tick;
+                open.ticks += 1;
                 channels.iter().for_each(|channel| open.channels.insert(channel));
             }
             _ => {
                 self.close();
-                self.open = Some(OpenEpisode { start: tick, last: tick, channels });
+                self.open = Some(OpenEpisode { start: tick, last: tick, ticks: 1, channels });
             }
         }
     }
 
     fn close(&mut self) {
-        let Some(OpenEpisode { start, last, channels }) = self.open.take() else { return };
+        let Some(OpenEpisode { start, last, ticks, channels }) = self.open.take() else { return };
         let end = u64::from(last.0) + 1;
         let to_the_end = last == self.last_of_window;
-        let kind = if end - u64::from(start.0) >= u64::from(self.sustain) {
+        let kind = if ticks >= u64::from(self.sustain) {
             EpisodeKind::Sustained
         } else if to_the_end {
             EpisodeKind::Open
@@ -116,6 +119,14 @@ mod tests {
         assert_eq!(episodes(&[1, 99, 100]), (vec![(1, 2, Healed, false), (99, 101, Open, true)], Some(99)));
         let all: Vec<u32> = (90..=100).collect();
         assert_eq!(episodes(&all), (vec![(90, 101, Sustained, true)], Some(90)));
+    }
+
+    #[test]
+    fn an_episode_lasts_as_many_ticks_as_differ() {
+        let mut tracker = EpisodeTracker::new(60, Tick(1_000), 10);
+        tracker.differs(Tick(60), None, ChannelSet::EMPTY);
+        tracker.differs(Tick(120), Some(Tick(60)), ChannelSet::EMPTY);
+        assert_eq!(tracker.counts().healed, 1);
     }
 
     #[test]

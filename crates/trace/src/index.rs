@@ -40,7 +40,10 @@ pub(crate) fn tick_runs_of(ticks: &[Tick]) -> impl Iterator<Item = TickRun> + '_
 /// Appends a run, joining it to the last one where they touch.
 pub(crate) fn push_run(runs: &mut Vec<TickRun>, run: TickRun) {
     match runs.last_mut() {
-        Some(last) if last.last().next() == Some(run.first) => last.count += run.count,
+        // All 2^32 ticks do not fit a count; then the runs stay apart.
+        Some(last) if last.last().next() == Some(run.first) && last.count.checked_add(run.count).is_some() => {
+            last.count += run.count;
+        }
         _ => runs.push(run),
     }
 }
@@ -293,11 +296,18 @@ impl Partial {
         for entry in record.segments.iter() {
             let entry = (entry.offset.to_native(), entry.head_len.to_native(), entry.ticks.to_native());
             inside(entry.0, entry.1)?;
+            if self.segments.last().is_some_and(|last| last.0 >= entry.0) {
+                return Err(damaged("the segments are out of order".to_owned()));
+            }
             self.segments.push(entry);
         }
         for entry in record.loss.iter() {
             let entry = (entry.offset.to_native(), entry.head_len.to_native());
             inside(entry.0, entry.1)?;
+            // Each once: a small file must not ask for a large memory by naming one section very often.
+            if self.losses.last().is_some_and(|last| last.0 >= entry.0) {
+                return Err(damaged("the entries of the loss ledger are out of order".to_owned()));
+            }
             self.losses.push(entry);
         }
         self.content_digest = Digest(record.content_digest.to_native());
@@ -342,6 +352,9 @@ impl Partial {
             }
             in_runs += u64::from(run.count);
             push_run(&mut self.tick_runs, run);
+        }
+        if counted == 0 {
+            return Err(damaged("a segment has at least one tick".to_owned()));
         }
         if counted != u64::from(ticks) || in_runs != counted {
             return Err(damaged(format!("{ticks} ticks are announced, {counted} in blocks, {in_runs} in runs")));
