@@ -216,6 +216,37 @@ fn zstd_cat(path: &Path) -> Vec<u8> {
     zstd::stream::decode_all(std::fs::File::open(path).unwrap()).unwrap()
 }
 
+/// A session of runs of one tick each.
+fn session_of(runs: u32) -> String {
+    let mut capture = concat!(
+        r#"{"event":"session_start","capture_version":1,"session_id":"s","#,
+        r#""producer":{"name":"p","version":"1","platform":"any","arch":"any"},"#,
+        r#""program":{"name":"g","build":null,"hash":null},"layout":{"state":[{"name":"score","type":"u32"}]}}"#,
+        "\n"
+    )
+    .to_owned();
+    for run in 0..runs {
+        let head = r#""seed":"1","seed_source":"fixed","mode":0,"players":0,"tick_rate":60,"reason":"test""#;
+        capture.push_str(&format!("{{\"event\":\"run_start\",\"run_id\":\"r{run}\",{head}}}\n"));
+        capture.push_str(&format!("{{\"event\":\"tick\",\"run_id\":\"r{run}\",\"tick\":0,\"state\":[{run}]}}\n"));
+        let end = r#""ticks":1,"reason":"complete""#;
+        capture.push_str(&format!("{{\"event\":\"run_end\",\"run_id\":\"r{run}\",{end}}}\n"));
+    }
+    capture.push_str(&format!("{{\"event\":\"session_end\",\"session_id\":\"s\",\"ticks\":\"{runs}\"}}\n"));
+    capture
+}
+
+#[cfg(unix)]
+#[test]
+fn a_session_may_have_more_runs_than_the_usual_limit_of_open_files() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("many.jsonl"), session_of(200)).unwrap();
+    let script = format!("ulimit -S -n 64; exec {} finalize many.jsonl -o .", env!("CARGO_BIN_EXE_cdt"));
+    let output = Command::new("sh").current_dir(folder.path()).args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(files(folder.path()).len(), 201);
+}
+
 #[test]
 fn a_closed_pipe_is_no_error() {
     let folder = demo_traces();

@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     let args = args::Args::parse();
     let terminal = terminal::Terminal::new(args.color);
     watch::catch_interrupts();
+    // Every complete run of a session keeps a file open until all get their names, and the usual limit is 1,024. Where it
+    // cannot be raised, the file that does not open is told.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let exit = commands::run(&args.command, &terminal).unwrap_or_else(|failure| {
         terminal.complain(&failure.to_string());
         exit::Exit::CouldNot

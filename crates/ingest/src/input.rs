@@ -25,8 +25,8 @@ pub struct Input {
     consumed: Rc<Cell<u64>>,
     total: Option<u64>,
     line: u64,
-    /// Whether the last bytes were given out: a cut frame would be reported for ever.
-    ended: bool,
+    /// Whether a compressed capture ended in the middle of a frame; nothing more is read then.
+    cut: bool,
 }
 
 /// What was found where a line was expected.
@@ -84,7 +84,7 @@ impl Input {
         } else {
             Box::new(whole)
         };
-        Ok(Input { name: name.to_owned(), reader, compressed, consumed, total, line: 0, ended: false })
+        Ok(Input { name: name.to_owned(), reader, compressed, consumed, total, line: 0, cut: false })
     }
 
     /// What errors call the capture.
@@ -121,10 +121,15 @@ impl Input {
         self.line
     }
 
+    /// Whether a compressed capture turned out to be cut short.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Reads the next line into `line`, without its end (LF or CR LF).
     pub(crate) fn next_line(&mut self, line: &mut Vec<u8>) -> Result<Found, Error> {
         line.clear();
-        if self.ended {
+        if self.cut {
             return Ok(Found::End);
         }
         let read = self.reader.by_ref().take(MAX_LINE).read_until(b'\n', line);
@@ -134,7 +139,7 @@ impl Input {
             // A compressed capture that was cut short ends in the middle of a frame.
             Err(error) if self.compressed && error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.line += 1;
-                self.ended = true;
+                self.cut = true;
                 return Ok(Found::Partial);
             }
             Err(error) => {

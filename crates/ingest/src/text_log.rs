@@ -159,18 +159,22 @@ pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Impor
         }
         let line = String::from_utf8_lossy(&bytes);
         first_line.get_or_insert_with(|| excerpt(&line, 0));
-        match how.format.read(&line) {
+        let reading = how.format.read(&line);
+        if found == Found::Partial && (input.is_cut() || !importer.is_whole(&reading)) {
+            if how.truncated_tail {
+                importer.truncated();
+                break;
+            }
+            return Err(partial(&input, how.format, &reading, &line));
+        }
+        match reading {
             Reading::Noise if line.trim().is_empty() => {}
             Reading::Noise => importer.noise(input.line()),
             Reading::Instruction(instruction) => {
                 importer.instruction(instruction).map_err(|error| at_line(&input, error))?;
             }
-            Reading::Malformed { .. } if found == Found::Partial && how.truncated_tail => {
-                importer.truncated();
-                break;
-            }
             Reading::Malformed { at, expected } => {
-                return Err(malformed(&input, found, how.format, (at, &expected), &line));
+                return Err(malformed(&input, how.format, (at, &expected), &line, ""));
             }
         }
     }
@@ -193,12 +197,7 @@ fn at_line(input: &Input, error: Error) -> Error {
     }
 }
 
-fn malformed(input: &Input, found: Found, format: LogFormat, (at, expected): (usize, &str), line: &str) -> Error {
-    let hint = if found == Found::Partial {
-        "; the last line has no end: if the log was cut short, pass --truncated-tail to keep what is whole"
-    } else {
-        ""
-    };
+fn malformed(input: &Input, format: LogFormat, (at, expected): (usize, &str), line: &str, hint: &str) -> Error {
     let rest = excerpt(line, at);
     let here = if rest.is_empty() { "the line ends here".to_owned() } else { format!("here: {rest}") };
     let message = format!(
@@ -207,6 +206,22 @@ fn malformed(input: &Input, found: Found, format: LogFormat, (at, expected): (us
         input.line(),
         at + 1,
         format.example()
+    );
+    Error::new(ErrorKind::Line, message)
+}
+
+/// A last line without its end that may have been longer.
+fn partial(input: &Input, format: LogFormat, reading: &Reading, line: &str) -> Error {
+    if let Reading::Malformed { at, expected } = reading {
+        let hint = "; the last line has no end: if the log was cut short, pass --truncated-tail to keep what is whole";
+        return malformed(input, format, (*at, expected), line, hint);
+    }
+    let message = format!(
+        "{}:{}: the last line has no end, so the log may have been cut short in it; end it with a line break if it is \
+         whole, or pass --truncated-tail to leave it out; it reads: {}",
+        input.name(),
+        input.line(),
+        excerpt(line, 0)
     );
     Error::new(ErrorKind::Line, message)
 }
@@ -241,6 +256,13 @@ impl From<cdt_trace::Error> for WriteError {
 }
 
 impl Importer<'_> {
+    /// Whether a line without an end is certain to be whole: an instruction whose last column, as every line's, is the
+    /// registers, which have a fixed width. Of decimal columns and of noise the end may be missing.
+    fn is_whole(&self, reading: &Reading) -> bool {
+        let has_no_columns = |instruction: &Instruction| instruction.counters.is_empty() && self.columns.is_empty();
+        matches!(reading, Reading::Instruction(instruction) if has_no_columns(instruction))
+    }
+
     fn noise(&mut self, line: u64) {
         self.report.noise_lines += 1;
         if self.report.first_noise.len() < NAMED_NOISE {

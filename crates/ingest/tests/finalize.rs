@@ -212,3 +212,15 @@ fn a_cut_compressed_capture_ends() {
         assert_eq!(files(folder.path()).len(), usize::from(truncated_tail));
     }
 }
+
+#[test]
+fn what_is_told_does_not_grow_with_the_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = run(&[START, &"what\n".repeat(10_000), CLOSE].join("\n"), folder.path(), false).unwrap();
+    assert_eq!(report.faults.len(), 101);
+    // 10,000 such lines, as many empty ones as joining made, and the end whose total is not that of the runs.
+    assert_eq!(report.faults[100], "capture: and 9902 more lines at fault");
+    let strays: String = (0..70_000).map(|run| TICK.replace("\"r\"", &format!("\"r{run}\"")) + "\n").collect();
+    let report = run(&[START, "\n", &strays].concat(), folder.path(), false).unwrap();
+    assert_eq!((report.runs.len(), report.faults.len()), (65_536, 101));
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cdt_ingest::{Import, Imported, Input, LogFormat, import};
 use cdt_schema::{Channel, ChannelSet, TableKind};
-use cdt_trace::{Loss, LossKind, Trace, Unwatched};
+use cdt_trace::{LossKind, Trace, Unwatched};
 
 const LINE_A: &str = "8000  A9 10     LDA #$10                        A:00 X:01 Y:02 P:24 SP:FD";
 const LINE_B: &str = "8002  85 20     STA $20 = 7F                    A:10 X:01 Y:02 P:24 SP:FD";
@@ -113,16 +113,47 @@ fn what_cannot_be_read_is_told_with_its_place() {
     insta::assert_snapshot!(said.join("\n"));
 }
 
+/// Every way in which the last line of a log can lack its end without being sure to be whole.
+fn cut_logs() -> Vec<(LogFormat, String)> {
+    let with = |tail: &str| format!("{LINE_A} PPU:  0, 21 CYC:7\n{LINE_B} PPU:  0, 30 CYC:{tail}");
+    vec![
+        (LogFormat::Nestest, format!("{LINE_A}\n{}", &LINE_B[..70])),
+        (LogFormat::Nestest, format!("{LINE_A}\n{}", &LINE_B[..3])),
+        (LogFormat::Nestest, format!("{LINE_A}\n ")),
+        (LogFormat::Nestest, with("1")),
+        (LogFormat::Nestest, with("10")),
+        (LogFormat::Nestest, with("10").replace(" CYC:10", "")),
+        (LogFormat::Nestest, with("10").replace(" PPU:  0, 30 CYC:10", "")),
+        (LogFormat::GameboyDoctor, format!("{DOCTOR}\n{}", &DOCTOR[..DOCTOR.len() - 1])),
+        (LogFormat::GameboyDoctor, format!("{DOCTOR}\n{}", &DOCTOR[..5])),
+    ]
+}
+
 #[test]
-fn a_cut_line_is_a_recorded_loss_on_request() {
+fn a_cut_line_is_a_recorded_loss_on_request_and_an_error_without() {
+    for (format, log) in cut_logs() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("t.cdt");
+        let refused = take(format, log.as_bytes(), false, &out).unwrap_err();
+        assert!(refused.contains("log:2:") && refused.contains("--truncated-tail"), "{log}: {refused}");
+        let report = take(format, log.as_bytes(), true, &out).unwrap();
+        assert_eq!((report.ticks, report.noise_lines), (1, 0), "{log}");
+        let kinds: Vec<LossKind> = Trace::open(&out).unwrap().index().loss.iter().map(|loss| loss.kind).collect();
+        assert_eq!(kinds, [LossKind::TruncatedTail], "{log}");
+    }
+}
+
+#[test]
+fn a_compressed_log_that_was_cut_says_so_whatever_its_last_line() {
+    let log = [DOCTOR, DOCTOR, ""].join("\n").repeat(4000);
+    let packed = zstd::encode_all(log.as_bytes(), 1).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("t.cdt");
-    let log = format!("{LINE_A}\n{}", &LINE_B[..70]);
-    let report = take(LogFormat::Nestest, log.as_bytes(), true, &out).unwrap();
-    assert_eq!(report.ticks, 1);
-    let expected = [LossKind::TruncatedTail];
-    let kinds = |loss: &[Loss]| loss.iter().map(|loss| loss.kind).collect::<Vec<_>>();
-    assert_eq!(kinds(&Trace::open(&out).unwrap().index().loss), expected);
+    for cut in packed.len() - 40..packed.len() {
+        assert!(take(LogFormat::GameboyDoctor, &packed[..cut], false, &out).is_err(), "{cut}");
+    }
+    let report = take(LogFormat::GameboyDoctor, &packed[..packed.len() - 1], true, &out).unwrap();
+    assert_eq!(report.loss.unwrap().kind, LossKind::TruncatedTail);
 }
 
 #[test]

@@ -164,6 +164,56 @@ impl Finished {
             _ => Error::io(&self.path, "give the trace its name", &error.error),
         })
     }
+
+    /// Gives several traces their final names: all of them, or on an error none. Until all have theirs, a trace that one
+    /// replaces stands beside it with `.replaced` appended.
+    ///
+    /// # Errors
+    /// As for [`Finished::publish`], for the first that fails.
+    pub fn publish_all(traces: Vec<Finished>) -> Result<(), Error> {
+        let mut done = Vec::with_capacity(traces.len());
+        for trace in traces {
+            let path = trace.path.clone();
+            match trace.publish_beside() {
+                Ok(replaced) => done.push((path, replaced)),
+                Err(error) => return Err(take_back(&done, error)),
+            }
+        }
+        for replaced in done.into_iter().filter_map(|(_, replaced)| replaced) {
+            std::fs::remove_file(&replaced).map_err(|error| Error::io(&replaced, "remove a replaced trace", &error))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the trace its final name and keeps what it replaces: the other name of that.
+    fn publish_beside(self) -> Result<Option<PathBuf>, Error> {
+        if !(self.overwrite && self.path.is_file()) {
+            return self.publish().map(|()| None);
+        }
+        let (path, replaced) = (self.path.clone(), self.path.with_added_extension("replaced"));
+        std::fs::rename(&path, &replaced).map_err(|error| Error::io(&path, "set the old trace aside", &error))?;
+        match self.publish() {
+            Ok(()) => Ok(Some(replaced)),
+            Err(error) => Err(take_back(&[(path, Some(replaced))], error)),
+        }
+    }
+}
+
+/// Undoes what was published before `error` came, each a trace's name and where what it replaced stands. What cannot be
+/// undone is added to the error.
+fn take_back(done: &[(PathBuf, Option<PathBuf>)], error: Error) -> Error {
+    let undone = |(path, replaced): &(PathBuf, Option<PathBuf>)| match replaced {
+        Some(replaced) => std::fs::rename(replaced, path),
+        None => std::fs::remove_file(path),
+    };
+    let stuck =
+        |entry: &(PathBuf, Option<PathBuf>)| undone(entry).err().map(|why| format!("{}: {why}", entry.0.display()));
+    let stuck: Vec<String> = done.iter().filter_map(stuck).collect();
+    if stuck.is_empty() {
+        return error;
+    }
+    let rest = format!("{error}; and what was published before could not be taken back: {}", stuck.join("; "));
+    Error::new(error.kind(), rest)
 }
 
 fn exists(path: &Path) -> Error {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cdt_schema::{RowError, Scalar, Tick, TickBuilder};
 use cdt_testkit::{meta, plain_layout};
-use cdt_trace::{Encoder, Error, ErrorKind, Loss, LossKind, Options, Trace, TraceWriter};
+use cdt_trace::{Encoder, Error, ErrorKind, Finished, Loss, LossKind, Options, Trace, TraceWriter};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -97,6 +97,25 @@ fn an_existing_file_is_left_alone_unless_it_is_to_be_replaced() {
     let (kind, _) = refused(writer.finish("complete"), &folder);
     assert_eq!((kind, fs::read(&late).unwrap()), (ErrorKind::Exists, b"mine".to_vec()));
     assert_eq!(names(&folder), ["late.cdt", "run.cdt"]);
+}
+
+#[test]
+fn several_traces_get_their_names_together_or_not_at_all() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let finished = |name: &str, overwrite| create(&path(name), overwrite).unwrap().complete("complete").unwrap();
+    fs::write(path("a.cdt"), "good").unwrap();
+    let all = vec![finished("a.cdt", true), finished("b.cdt", true), finished("c.cdt", false)];
+    fs::write(path("c.cdt"), "mine").unwrap();
+    let (kind, _) = refused(Finished::publish_all(all), &folder);
+    assert_eq!((kind, names(&folder)), (ErrorKind::Exists, vec!["a.cdt".to_owned(), "c.cdt".to_owned()]));
+    assert_eq!(
+        (fs::read(path("a.cdt")).unwrap(), fs::read(path("c.cdt")).unwrap()),
+        (b"good".to_vec(), b"mine".to_vec())
+    );
+    Finished::publish_all(vec![finished("a.cdt", true), finished("b.cdt", true)]).unwrap();
+    assert_eq!(names(&folder), ["a.cdt", "b.cdt", "c.cdt"]);
+    assert_eq!(Trace::open(&path("a.cdt")).unwrap().index().end_reason, "complete");
 }
 
 #[test]

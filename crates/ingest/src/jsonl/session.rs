@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cdt_schema::{Digest, Layout, Tick};
@@ -17,6 +17,10 @@ use crate::{Error, ErrorKind, Input};
 
 /// Lines between two looks at the clock and the stop flag.
 const LINES_PER_LOOK: u64 = 256;
+/// Faults that cost no run and are told one by one.
+const LISTED_FAULTS: usize = 100;
+/// Most runs of a session, those included that a line names and none began: what is held must not grow with the input.
+const MAX_RUNS: usize = 65_536;
 
 /// Where the traces of a session go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,8 +99,14 @@ pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<F
     let text = utf8(&line).map_err(start)?;
     let header = SessionHeader::read(&text).map_err(start)?;
     drop(text);
-    let mut session =
-        Session { how, header, name: input.name().to_owned(), runs: BTreeMap::new(), faults: Vec::new(), ended: false };
+    let mut session = Session {
+        how,
+        header,
+        name: input.name().to_owned(),
+        runs: BTreeMap::new(),
+        faults: Faults::default(),
+        ended: false,
+    };
     session.read_rows(&mut input, watch)?;
     session.publish()
 }
@@ -156,7 +166,7 @@ struct Session<'a> {
     /// What errors call the capture.
     name: String,
     runs: BTreeMap<String, RunState>,
-    faults: Vec<String>,
+    faults: Faults,
     ended: bool,
 }
 
@@ -282,7 +292,7 @@ impl Session<'_> {
             Trouble::Line(fault) => (fault, None),
         };
         let message = format!("{}{hint}", fault.on_line(&self.name, number));
-        match run {
+        match run.filter(|run| self.runs.contains_key(run) || self.runs.len() < MAX_RUNS) {
             Some(run) => {
                 // A run that failed keeps its first reason; the rows that follow are of no use any more.
                 let state = self.runs.entry(run).or_insert_with(|| RunState::Failed(message.clone()));
@@ -311,6 +321,10 @@ impl Session<'_> {
             return Err(
                 Fault::in_member(line, "run_id", "run_id", format!("run {:?} was started before", row.run_id)).into()
             );
+        }
+        if self.runs.len() >= MAX_RUNS {
+            let rule = format!("a session has at most {MAX_RUNS} runs; split the capture");
+            return Err(Trouble::Line(Fault::in_member(line, "run_id", "run_id", rule)));
         }
         if !row.tick_rate.is_finite() || row.tick_rate <= 0.0 {
             let rule = format!("ticks a second are above 0, not {}", row.tick_rate);
@@ -454,31 +468,41 @@ impl Session<'_> {
     /// Gives every complete trace its name.
     fn publish(self) -> Result<Finalized, Error> {
         let mut reports = Vec::with_capacity(self.runs.len());
-        let mut published: Vec<PathBuf> = Vec::new();
+        let mut traces = Vec::new();
         for (run_id, state) in self.runs {
             let outcome = match state {
                 RunState::Failed(reason) => RunOutcome::Failed(reason),
                 RunState::Open(_) => unreachable!("the end of the input closes every run"),
                 RunState::Complete { finished, ticks, loss } => {
                     let (path, digest) = (finished.path().to_owned(), finished.digest());
-                    if let Err(error) = finished.publish() {
-                        withdraw(&published);
-                        return Err(error.into());
-                    }
-                    published.push(path.clone());
+                    traces.push(finished);
                     RunOutcome::Finalized { path, ticks, digest, loss }
                 }
             };
             reports.push(RunReport { run_id, outcome });
         }
-        Ok(Finalized { session: self.header.id, runs: reports, faults: self.faults })
+        Finished::publish_all(traces)?;
+        let mut faults = self.faults.listed;
+        let more = self.faults.count - faults.len() as u64;
+        if more > 0 {
+            faults.push(format!("{}: and {more} more lines at fault", self.name));
+        }
+        Ok(Finalized { session: self.header.id, runs: reports, faults })
     }
 }
 
-/// Takes back the traces that were published before one could not be: all or none.
-fn withdraw(published: &[PathBuf]) {
-    for path in published {
-        // What cannot be taken back stays: the error that is about to be reported is the one that matters.
-        let _: Result<(), std::io::Error> = std::fs::remove_file(path as &Path);
+/// Faults that cost no run: the first of them, and how many there are.
+#[derive(Default)]
+struct Faults {
+    listed: Vec<String>,
+    count: u64,
+}
+
+impl Faults {
+    fn push(&mut self, fault: String) {
+        self.count += 1;
+        if self.listed.len() < LISTED_FAULTS {
+            self.listed.push(fault);
+        }
     }
 }
