@@ -76,7 +76,7 @@ fn check_numbers(rows: &Rows, id: TableId, layout: &Layout) -> Result<(), String
             let size = layout.memory().page_size as usize;
             match (0..columns[memory::CONTENT].len()).find(|&row| columns[memory::CONTENT].bytes(row).len() != size) {
                 Some(row) => Err(format!("row {row} is not a page of {size} bytes")),
-                None => Ok(()),
+                None => check_pages(rows, id, layout),
             }
         }
         TableKind::Step | TableKind::Inputs | TableKind::State | TableKind::Entities(_) | TableKind::Checkpoint => {
@@ -156,6 +156,21 @@ fn check_causes(rows: &Rows, id: TableId) -> Result<(), String> {
             if cause >= seq {
                 return Err(format!("row {row} is caused by event {cause}, which is not earlier in its tick"));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Pages ascend in a tick, and the first tick has them all, so that memory can be told from these rows alone.
+fn check_pages(rows: &Rows, id: TableId, layout: &Layout) -> Result<(), String> {
+    let page = |row: usize| rows.table(id).columns[memory::PAGE].bits(row);
+    for tick in 0..rows.ticks().len() {
+        let range = rows.range(id, tick);
+        if let Some(row) = range.clone().skip(1).find(|&row| page(row - 1) >= page(row)) {
+            return Err(format!("row {row} has page {} after page {}", page(row), page(row - 1)));
+        }
+        if tick == 0 && range.len() != layout.memory().pages as usize {
+            return Err(format!("the first tick has {} pages of {}", range.len(), layout.memory().pages));
         }
     }
     Ok(())

@@ -183,6 +183,39 @@ fn blocks_begin_with_all_of_memory_and_digests_do_not_see_it() {
 }
 
 #[test]
+fn rows_that_were_read_carry_all_of_memory_first() {
+    let change = |t: &mut TickBuilder<'_>| t.page(PageId(1), &[7; 64]);
+    let good = write(&[&|_| Ok(()), &change]).unwrap();
+    let layout = good.rows().layout().clone();
+    let memory = layout.table(crate::TableKind::Memory).unwrap();
+    let read = |fault: &dyn Fn(&mut crate::Table)| {
+        let tables = (0..layout.tables().len()).map(|index| {
+            let mut table = good.rows().table(crate::TableId(index)).clone();
+            if index == memory.0 {
+                fault(&mut table);
+            }
+            table
+        });
+        let read = crate::Rows::from_decoded(
+            layout.clone(),
+            good.rows().ticks().to_vec(),
+            tables.collect(),
+            layout.channels(),
+        );
+        read.map(drop).map_err(|error| error.to_string())
+    };
+    read(&|_| ()).unwrap();
+    let fewer = |table: &mut crate::Table| table.ends[0] = 1;
+    assert_eq!(read(&fewer).unwrap_err(), "memory: the first tick has 1 pages of 2");
+    let back = |table: &mut crate::Table| {
+        let mut pages = crate::Column::new(crate::ColumnType::Scalar(ScalarType::U32));
+        [1, 0, 1].iter().for_each(|&page| pages.push_bits(page));
+        table.columns[0] = pages;
+    };
+    assert_eq!(read(&back).unwrap_err(), "memory: row 1 has page 0 after page 1");
+}
+
+#[test]
 fn what_is_not_behaviour_does_not_reach_the_digest() {
     let digest = |caller: u32, wall_ns: u64, host_event: bool| {
         let finish = move |t: &mut TickBuilder<'_>| -> Result<(), RowError> {

@@ -212,6 +212,7 @@ impl Scene {
         if self.tick.is_multiple_of(2) {
             tick.event(Event { kind: KindId(1), origin: Origin::Host, subject: None, values: &[], cause: None })?;
             tick.event(hit)?;
+            tick.event(Event { origin: Origin::Debugger, ..hit })?;
             tick.event(Event { cause: Some(Seq(2)), subject: None, ..hit })?;
         }
         Ok(())

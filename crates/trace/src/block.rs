@@ -28,7 +28,7 @@ pub(crate) const MAX_TICKS: usize = 65_536;
 /// of memory (16 MiB, and 8 bytes for each).
 const MAX_RAW: usize = 48 << 20;
 /// Bytes of rows at which a block ends even if the options allow more.
-pub(crate) const MAX_BLOCK_BYTES: usize = 1 << 24;
+pub(crate) const MAX_BLOCK_BYTES: usize = 22 << 20;
 /// Set in a column frame's encoding when its bytes are compressed: their length before that (u32), then a zstd frame.
 const COMPRESSED: u8 = 0x80;
 /// zstd level of archive blocks; higher ones gain little on packed columns.

@@ -19,6 +19,8 @@ use crate::{Loss, Meta};
 
 /// Ticks after which the digests gathered so far are written out, so that they need not be held for the whole run.
 const SEGMENT_TICKS: u32 = 65_536;
+/// Bytes that a page's row occupies in memory beside its content.
+const PAGE_KEY: usize = 8;
 
 /// How blocks are encoded. Readers do not care, and digests are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,8 @@ pub enum Encoding {
 pub struct Options {
     /// How columns are encoded.
     pub encoding: Encoding,
-    /// Bytes of rows, as they occupy memory; more than 16 MiB count as 16 MiB, because readers bound what they decode.
+    /// Bytes of rows, as they occupy memory, beside the pages of memory that every block begins with. In all a block ends
+    /// at 22 MiB whatever is said here, because readers bound what they decode.
     pub block_bytes: usize,
     /// Ticks; at most 65,536.
     pub block_ticks: usize,
@@ -51,6 +54,8 @@ impl Options {
 #[derive(Debug)]
 pub struct Encoder {
     options: Options,
+    /// Bytes of rows at which a block ends.
+    block_bytes: usize,
     writer: RowWriter,
     digester: TickDigester,
     content: ContentDigest,
@@ -98,8 +103,11 @@ impl Encoder {
         let mut out = file_header().to_vec();
         write_section(Tag::Meta, &to_bytes(&MetaRecord::new(meta, &layout)), &[], &mut out);
         let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
+        let memory = layout.memory();
+        let image = (memory.page_size as usize + PAGE_KEY) * memory.pages as usize;
         Encoder {
             options,
+            block_bytes: options.block_bytes.saturating_add(image).min(MAX_BLOCK_BYTES),
             digester: TickDigester::new(&layout),
             content: ContentDigest::new(&layout),
             block: BlockInProgress { channels: channel_sequences(&layout), last: vec![None; columns] },
@@ -133,9 +141,7 @@ impl Encoder {
         for (sequence, channel) in self.block.channels.iter_mut().zip(rows.layout().channels().iter()) {
             sequence.push(digests.channels[channel as usize]);
         }
-        if rows.ticks().len() >= self.options.block_ticks
-            || rows.raw_bytes() >= self.options.block_bytes.min(MAX_BLOCK_BYTES)
-        {
+        if rows.ticks().len() >= self.options.block_ticks || rows.raw_bytes() >= self.block_bytes {
             self.end_block();
         }
         Ok(())

@@ -354,6 +354,21 @@ fn the_largest_memory_is_written_and_read() {
         encoder.append(Tick(number.into()), fill).unwrap();
     }
     let trace = open(encoder.finish("complete").0).unwrap();
-    assert_eq!(trace.index().blocks.len(), 3, "a block ends at 16 MiB of rows whatever the options say");
-    assert_eq!(blocks(&trace).len(), 3);
+    assert_eq!(trace.index().blocks.len(), 2, "a block ends at 22 MiB of rows whatever the options say");
+    assert_eq!(blocks(&trace).len(), 2);
+}
+
+#[test]
+fn the_memory_that_blocks_begin_with_does_not_make_them_short() {
+    let memory = Some(MemoryLayout { page_size: 256, pages: 4096 });
+    let layout = Arc::new(Layout::new(LayoutSpec { memory, ..LayoutSpec::default() }).unwrap());
+    let mut encoder = Encoder::new(&meta(), layout, Options::LIVE);
+    for number in 0..1000u32 {
+        let pages = if number == 0 { 4096 } else { 1 };
+        let content = [u8::try_from(number % 256).unwrap(); 256];
+        let fill = |tick: &mut TickBuilder<'_>| (0..pages).try_for_each(|page| tick.page(PageId(page), &content));
+        encoder.append(Tick(number), fill).unwrap();
+    }
+    let trace = open(encoder.finish("complete").0).unwrap();
+    assert_eq!(trace.index().blocks.len(), 2, "768 ticks of one page fill a block");
 }
