@@ -1,8 +1,8 @@
 //! Is a trace fit to compare? Every byte is read, every checksum and digest recomputed, every rule of continuity checked.
 
 use cdt_projections::Window;
-use cdt_schema::{ChannelSet, ContentDigest, Continuity, DigestSequence, Path, Rows, TableId, TickDigester};
-use cdt_trace::{BlockSummary, Source, Trace, Watch};
+use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Path, Rows, TableId, TickDigester};
+use cdt_trace::{BlockSummary, Source, Summarizer, Trace, Watch};
 use serde::Serialize;
 
 use crate::Error;
@@ -149,6 +149,9 @@ struct Examination<'a, S> {
     digester: TickDigester,
     continuity: Continuity,
     content: ContentDigest,
+    summarizer: Summarizer,
+    /// Whether the block before this one could not be read, so that nothing can be said of what ties the two.
+    interrupted: bool,
     problems: Vec<Problem>,
     count: u64,
 }
@@ -160,6 +163,8 @@ impl<'a, S: Source> Examination<'a, S> {
             digester: TickDigester::new(trace.layout()),
             continuity: Continuity::new(trace.layout()),
             content: ContentDigest::new(trace.layout()),
+            summarizer: Summarizer::new(trace.layout()),
+            interrupted: false,
             problems: Vec::new(),
             count: 0,
         }
@@ -173,24 +178,25 @@ impl<'a, S: Source> Examination<'a, S> {
     }
 
     fn segments(&mut self, watch: &dyn Watch) -> Result<(), Error> {
-        let mut block = 0;
         let total = self.trace.index().blocks.len() as u64;
         for segment in 0..self.trace.segments() {
-            let digests = self.trace.digests(segment).map_err(|error| self.damaged(&error)).unwrap_or_default();
-            let summaries = self.trace.summaries(segment).map_err(|error| self.damaged(&error)).unwrap_or_default();
-            let mut digests = digests.into_iter();
-            for summary in summaries {
+            // What cannot be read is told once, here, and the blocks are examined without it.
+            let digests = self.trace.digests(segment).map_err(|error| self.damaged(&error)).ok();
+            let summaries = self.trace.summaries(segment).map_err(|error| self.damaged(&error)).ok();
+            let mut past = 0;
+            for (number, block) in self.trace.blocks_of(segment).enumerate() {
                 watch.progress(block as u64, Some(total));
                 if watch.cancelled() {
                     return Err(Error::cancelled());
                 }
                 let ticks = self.trace.index().blocks[block].ticks as usize;
-                let expected: Vec<_> = digests.by_ref().take(ticks).collect();
+                let digests = digests.as_ref().map(|digests| &digests[past..past + ticks]);
+                past += ticks;
+                let summary = summaries.as_ref().map(|summaries| &summaries[number]);
                 match self.trace.block(block, self.trace.layout().channels()) {
-                    Ok(rows) => self.block(&rows, &summary, &expected),
-                    Err(error) => self.damaged(&error),
+                    Ok(rows) => self.block(&rows, digests, summary),
+                    Err(error) => self.unreadable(&error),
                 }
-                block += 1;
             }
         }
         Ok(())
@@ -200,40 +206,52 @@ impl<'a, S: Source> Examination<'a, S> {
         self.problem(ProblemCode::Damaged, None, error.to_string());
     }
 
-    fn block(&mut self, rows: &Rows, summary: &BlockSummary, expected: &[cdt_schema::Digest]) {
-        let layout = rows.layout().clone();
-        let mut channels: Vec<DigestSequence> = layout.channels().iter().map(|_| DigestSequence::default()).collect();
+    /// A block that cannot be read. The one after it carries all of memory, and what else ties ticks starts anew there.
+    fn unreadable(&mut self, error: &cdt_trace::Error) {
+        self.damaged(error);
+        self.continuity = Continuity::new(self.trace.layout());
+        self.interrupted = true;
+    }
+
+    fn block(&mut self, rows: &Rows, digests: Option<&[Digest]>, summary: Option<&BlockSummary>) {
         for (index, &tick) in rows.ticks().iter().enumerate() {
-            let digests = self.digester.digest(rows, index);
-            self.content.push(tick, digests.tick);
-            for (sequence, channel) in channels.iter_mut().zip(layout.channels().iter()) {
-                sequence.push(digests.channels[channel as usize]);
-            }
-            if expected.get(index) != Some(&digests.tick) {
-                let stored = expected.get(index).map_or("none".to_owned(), ToString::to_string);
-                let detail = format!("the stored digest is {stored}, but the rows have {}", digests.tick);
+            let computed = self.digester.digest(rows, index);
+            self.content.push(tick, computed.tick);
+            self.summarizer.tick(rows.layout(), &computed);
+            if let Some(stored) = digests.map(|digests| digests[index]).filter(|&stored| stored != computed.tick) {
+                let detail = format!("the stored digest is {stored}, but the rows have {}", computed.tick);
                 self.problem(ProblemCode::Digest, Some(tick.0), detail);
             }
             if let Err(error) = self.continuity.check(rows, index) {
                 self.problem(ProblemCode::Continuity, Some(tick.0), error.to_string());
             }
         }
-        let first = rows.ticks().first().map(|tick| tick.0);
-        for ((sequence, stored), channel) in channels.iter().zip(&summary.channel_digests).zip(layout.channels().iter())
-        {
-            if sequence.finish() != *stored {
-                let detail = format!("the block's stored digest of {channel} is {stored}, not {}", sequence.finish());
-                self.problem(ProblemCode::Digest, first, detail);
-            }
+        let computed = self.summarizer.block(rows);
+        let interrupted = std::mem::take(&mut self.interrupted);
+        if let Some(stored) = summary {
+            self.summary(stored, &computed, interrupted, rows);
         }
-        let count = |table| rows.behavioural_rows(TableId(table), 0..rows.table(TableId(table)).rows()).len() as u64;
-        let counts = (0..layout.tables().len()).map(count);
-        if !counts.eq(summary.rows.iter().map(|&count| u64::from(count))) {
-            self.problem(
-                ProblemCode::Digest,
-                first,
-                "the block's stored row counts are not those of its rows".to_owned(),
-            );
+    }
+
+    fn summary(&mut self, stored: &BlockSummary, computed: &BlockSummary, interrupted: bool, rows: &Rows) {
+        let first = rows.ticks().first().map(|tick| tick.0);
+        let channels = rows.layout().channels();
+        let pairs = stored.channel_digests.iter().zip(&computed.channel_digests).zip(channels.iter());
+        for ((stored, computed), channel) in pairs.filter(|((stored, computed), _)| stored != computed) {
+            let detail = format!("the block's stored digest of {channel} is {stored}, not {computed}");
+            self.problem(ProblemCode::Digest, first, detail);
+        }
+        // Whether the first values of a block differ from those before can be told only where those were read.
+        let same_changes = |((within, entered), (stored_within, stored_entered)): (&(bool, bool), &(bool, bool))| {
+            within == stored_within && (interrupted || entered == stored_entered)
+        };
+        let checks = [
+            ("row counts", stored.rows == computed.rows),
+            ("count of ticks with input", stored.ticks_with_input == computed.ticks_with_input),
+            ("list of fields that change", computed.changed.iter().zip(&stored.changed).all(same_changes)),
+        ];
+        for (what, _) in checks.into_iter().filter(|(_, same)| !same) {
+            self.problem(ProblemCode::Digest, first, format!("the block's stored {what} is not that of its rows"));
         }
     }
 }

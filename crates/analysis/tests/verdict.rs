@@ -11,6 +11,7 @@ use cdt_analysis::{
 };
 use cdt_projections::Window;
 use cdt_schema::{Channel, Input, Layout, LayoutSpec, RowError, Scalar, Step, StepLayout, Tick, TickBuilder};
+use cdt_testkit::surgery::{elements, seal_segment, sections};
 use cdt_testkit::{PlainTick, Scene, full_layout, meta, plain_layout, write_full, write_plain};
 use cdt_trace::{Encoder, Encoding, Loss, LossKind, Options, Trace, Unwatched};
 
@@ -316,4 +317,43 @@ fn health_finds_what_is_wrong() {
     assert!(report.problems[0].detail.contains("checksum"), "{:?}", report.problems);
     let empty = open(Encoder::new(&meta(), Arc::new(plain_layout()), Options::LIVE).finish("nothing").0);
     assert_eq!(health(&empty, &Unwatched).unwrap().verdict, HealthVerdict::Unhealthy);
+}
+
+/// A trace whose summaries lie in one byte, behind checksums that are right.
+fn lying(good: &[u8], what: usize, block: usize) -> Trace<Vec<u8>> {
+    let mut bytes = good.to_vec();
+    let segment = sections(&bytes).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
+    // The record's four vectors: channel digests, rows, ticks with input, changed.
+    let size = [8, 4, 4, 1][what];
+    let all = elements(&bytes, segment.tail.end - 32 + what * 8, size);
+    let at = all[all.len() / 10 * block].start;
+    bytes[at] ^= 1;
+    seal_segment(&mut bytes, &segment);
+    open(bytes)
+}
+
+#[test]
+fn health_recomputes_every_summary() {
+    let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
+    let expected = ["digest of step", "row counts", "count of ticks with input", "list of fields that change"];
+    for (what, expected) in expected.into_iter().enumerate() {
+        let report = health(&lying(&good, what, 3), &Unwatched).unwrap();
+        assert_eq!((report.verdict, report.problem_count), (HealthVerdict::Unhealthy, 1), "{:?}", report.problems);
+        let problem = &report.problems[0];
+        assert!(problem.tick == Some(30) && problem.detail.contains(expected), "{problem:?}");
+    }
+}
+
+#[test]
+fn what_is_damaged_does_not_make_what_is_whole_look_bad() {
+    let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
+    let segment = sections(&good).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
+    let block = open(good.clone()).index().blocks[4];
+    let in_block = usize::try_from(block.offset + block.stored_bytes() - 3).unwrap();
+    for at in [segment.tail.start, segment.tail.end - 40, in_block] {
+        let mut damaged = good.clone();
+        damaged[at] ^= 4;
+        let report = health(&open(damaged), &Unwatched).unwrap();
+        assert_eq!((report.verdict, report.problem_count), (HealthVerdict::Unhealthy, 1), "{:?}", report.problems);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod plain;
 mod scene;
+pub mod surgery;
 
 pub use plain::{Creature, PlainTick, plain_layout, write_plain};
 pub use scene::{Scene, full_layout, write_full};

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use cdt_schema::{
-    Column, ContentDigest, Digest, DigestSequence, Layout, RowError, RowWriter, Rows, TableId, Tick, TickBuilder,
-    TickDigester,
-};
+use cdt_schema::{ContentDigest, Digest, Layout, RowError, RowWriter, Tick, TickBuilder, TickDigester};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::block::{MAX_BLOCK_BYTES, MAX_TICKS, encode_block};
@@ -15,7 +12,7 @@ use crate::records::{
     SummariesRecord, TickRunRecord, to_bytes,
 };
 use crate::section::{Tag, file_header, trailer, write_section};
-use crate::{Loss, Meta};
+use crate::{Loss, Meta, Summarizer};
 
 /// Ticks after which the digests gathered so far are written out, so that they need not be held for the whole run.
 const SEGMENT_TICKS: u32 = 65_536;
@@ -59,29 +56,13 @@ pub struct Encoder {
     writer: RowWriter,
     digester: TickDigester,
     content: ContentDigest,
-    block: BlockInProgress,
+    summarizer: Summarizer,
     segment: SegmentInProgress,
     footer: FooterRecord,
     last_tick: Option<Tick>,
     out: Vec<u8>,
     /// Bytes handed out before those in `out`.
     taken: u64,
-}
-
-/// What is gathered of the current block's ticks.
-#[derive(Debug)]
-struct BlockInProgress {
-    /// Over the tick digests of each declared channel.
-    channels: Vec<DigestSequence>,
-    /// The last row of every column of every table before this block.
-    last: Vec<Option<LastValue>>,
-}
-
-/// A column's value, to be compared with the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum LastValue {
-    Bits(u64),
-    Bytes(Vec<u8>),
 }
 
 /// What is gathered of the current segment's blocks.
@@ -102,7 +83,6 @@ impl Encoder {
         assert!((1..=MAX_TICKS).contains(&options.block_ticks), "a block has 1 to {MAX_TICKS} ticks");
         let mut out = file_header().to_vec();
         write_section(Tag::Meta, &to_bytes(&MetaRecord::new(meta, &layout)), &[], &mut out);
-        let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
         let memory = layout.memory();
         let image = (memory.page_size as usize + PAGE_KEY) * memory.pages as usize;
         Encoder {
@@ -110,7 +90,7 @@ impl Encoder {
             block_bytes: options.block_bytes.saturating_add(image).min(MAX_BLOCK_BYTES),
             digester: TickDigester::new(&layout),
             content: ContentDigest::new(&layout),
-            block: BlockInProgress { channels: channel_sequences(&layout), last: vec![None; columns] },
+            summarizer: Summarizer::new(&layout),
             segment: SegmentInProgress::default(),
             footer: FooterRecord::default(),
             writer: RowWriter::new(layout),
@@ -138,9 +118,7 @@ impl Encoder {
         self.last_tick = Some(tick);
         self.content.push(tick, digests.tick);
         self.segment.digests.push(digests.tick);
-        for (sequence, channel) in self.block.channels.iter_mut().zip(rows.layout().channels().iter()) {
-            sequence.push(digests.channels[channel as usize]);
-        }
+        self.summarizer.tick(rows.layout(), &digests);
         if rows.ticks().len() >= self.options.block_ticks || rows.raw_bytes() >= self.block_bytes {
             self.end_block();
         }
@@ -206,11 +184,7 @@ impl Encoder {
             ticks: u32::try_from(ticks.len()).expect("at most 65,536"),
         });
         tick_runs_of(ticks).for_each(|run| push_run(&mut self.segment.tick_runs, run));
-        let summaries = &mut self.segment.summaries;
-        summaries.channel_digests.extend(self.block.channels.iter().map(|sequence| sequence.finish().0));
-        self.block.channels = channel_sequences(rows.layout());
-        summaries.ticks_with_input.push(ticks_with_input(&rows));
-        self.block.summarise(&rows, summaries);
+        self.segment.summaries.push(&self.summarizer.block(&rows));
         if self.segment.digests.len() >= SEGMENT_TICKS as usize {
             self.end_segment();
         }
@@ -230,47 +204,5 @@ impl Encoder {
         let section = self.section(Tag::Segment, &to_bytes(&record), &tail);
         let ticks = u32::try_from(digests.len()).expect("a segment has few ticks more than 65,536");
         self.footer.segments.push(SegmentEntryRecord { offset: section.offset, head_len: section.head_len, ticks });
-    }
-}
-
-fn channel_sequences(layout: &Layout) -> Vec<DigestSequence> {
-    layout.channels().iter().map(|_| DigestSequence::default()).collect()
-}
-
-/// How many of the block's ticks have any input or command.
-fn ticks_with_input(rows: &Rows) -> u32 {
-    let count = (0..rows.ticks().len()).filter(|&tick| rows.has_input(tick)).count();
-    u32::try_from(count).expect("at most 65,536")
-}
-
-impl BlockInProgress {
-    /// Appends, for each table, how many of its rows are behaviour and, for each of its columns, whether a value of those
-    /// rows differs from the one before it: within the block (bit 0), and between the block's first value and the last
-    /// one before the block (bit 1).
-    fn summarise(&mut self, rows: &Rows, summaries: &mut SummariesRecord) {
-        let mut last = self.last.iter_mut();
-        for index in 0..rows.layout().tables().len() {
-            let table = rows.table(TableId(index));
-            let counted = rows.behavioural_rows(TableId(index), 0..table.rows());
-            summaries.rows.push(u32::try_from(counted.len()).expect("a block's rows stay below 2^32"));
-            for column in &table.columns {
-                let last = last.next().expect("one for each column");
-                let (Some(&first_row), Some(&last_row)) = (counted.first(), counted.last()) else {
-                    summaries.changed.push(0);
-                    continue;
-                };
-                let entered = last.as_ref().is_some_and(|last| *last != value(column, first_row));
-                let within = counted.iter().any(|&row| !column.same(row, column, first_row));
-                summaries.changed.push(u8::from(within) | u8::from(entered) << 1);
-                *last = Some(value(column, last_row));
-            }
-        }
-    }
-}
-
-fn value(column: &Column, row: usize) -> LastValue {
-    match column {
-        Column::Bytes(ragged) => LastValue::Bytes(ragged.get(row).to_vec()),
-        _ => LastValue::Bits(column.bits(row)),
     }
 }

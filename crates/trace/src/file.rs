@@ -393,6 +393,11 @@ impl<S: Source> Trace<S> {
         entry.read_summaries(&self.index.layout, &bytes).map_err(|error| error.in_file(&self.name))
     }
 
+    /// The blocks of a segment, by their indices in [`TraceIndex::blocks`].
+    pub fn blocks_of(&self, segment: usize) -> Range<usize> {
+        self.index.segments[segment].blocks.clone()
+    }
+
     /// How many segments of digests and summaries there are.
     pub fn segments(&self) -> usize {
         self.index.segments.len()

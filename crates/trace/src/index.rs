@@ -12,7 +12,7 @@ use crate::records::{
     ArchivedTickRunRecord,
 };
 use crate::section::{self, FILE_HEADER, SECTION_HEADER, TRAILER, Tag};
-use crate::{Error, ErrorKind, Loss, Meta};
+use crate::{BlockSummary, Error, ErrorKind, Loss, Meta};
 
 /// Consecutive ticks without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,20 +76,6 @@ impl BlockEntry {
     pub fn stored_bytes(&self) -> u64 {
         self.end() - self.offset
     }
-}
-
-/// What is known of a block without decoding it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockSummary {
-    /// Over the channel's tick digests, for each declared channel in causal order.
-    pub channel_digests: Vec<Digest>,
-    /// Rows of each table that are behaviour: all, but of events the guest's alone.
-    pub rows: Vec<u32>,
-    /// Ticks with any input or command.
-    pub ticks_with_input: u32,
-    /// For each column of each table, whether a value of those rows differs from the one before it: within the block, and
-    /// at its start.
-    pub changed: Vec<(bool, bool)>,
 }
 
 /// Digests and summaries of about 65,536 ticks.

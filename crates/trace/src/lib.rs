@@ -15,14 +15,16 @@ mod index;
 mod meta;
 mod records;
 mod section;
+mod summary;
 mod watch;
 
 pub use block::decode_block;
 pub use encoder::{Encoder, Encoding, Options};
 pub use error::{Error, ErrorKind};
 pub use file::{Finished, Source, Trace, TraceWriter};
-pub use index::{BlockEntry, BlockSummary, Opening, TickRun, TraceIndex};
+pub use index::{BlockEntry, Opening, TickRun, TraceIndex};
 pub use meta::{Loss, LossKind, Meta, Producer, Program, Run};
+pub use summary::{BlockSummary, Summarizer};
 pub use watch::{Unwatched, Watch};
 
 /// The one version of the format that this crate writes and reads.

@@ -12,7 +12,7 @@ use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Portable, Serialize};
 
-use crate::{Loss, LossKind, Meta, Producer, Program, Run};
+use crate::{BlockSummary, Loss, LossKind, Meta, Producer, Program, Run};
 
 #[derive(Archive, Serialize, Deserialize)]
 pub(crate) struct MetaRecord {
@@ -150,6 +150,15 @@ pub(crate) struct SummariesRecord {
     /// One byte for every column of every table: bit 0 when a value differs from the one before it within the block,
     /// bit 1 when the block's first value differs from the last one before the block.
     pub(crate) changed: Vec<u8>,
+}
+
+impl SummariesRecord {
+    pub(crate) fn push(&mut self, summary: &BlockSummary) {
+        self.channel_digests.extend(summary.channel_digests.iter().map(|digest| digest.0));
+        self.rows.extend(&summary.rows);
+        self.ticks_with_input.push(summary.ticks_with_input);
+        self.changed.extend(summary.changed.iter().map(|&(within, entered)| u8::from(within) | u8::from(entered) << 1));
+    }
 }
 
 #[derive(Archive, Serialize, Deserialize, Default, Debug)]

@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::path::Path;
 
 use cdt_schema::{ChannelSet, ColumnType, Continuity, Rows, TableId, Tick, TickDigester};
+use cdt_testkit::surgery::{Section, checksum_into, elements, frames, seal, seal_segment, sections, u32_at};
 use cdt_testkit::{Numbers, full_layout, meta, write_full};
 use cdt_trace::{Encoder, Encoding, Error, Loss, LossKind, Options, Trace};
 use peak_alloc::PeakAlloc;
-use xxhash_rust::xxh3::xxh3_64;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -20,61 +20,6 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 /// Most bytes that reading a small hostile trace may allocate at a time.
 const MOST_BYTES: usize = 100 << 20;
 const ROUNDS: u32 = 10_500;
-
-fn u32_at(bytes: &[u8], at: usize) -> usize {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
-}
-
-/// Where a section stands: all of it, its head, its tail.
-#[derive(Clone, Debug)]
-struct Section {
-    tag: [u8; 4],
-    start: usize,
-    head: Range<usize>,
-    tail: Range<usize>,
-}
-
-fn sections(bytes: &[u8]) -> Vec<Section> {
-    let mut found = Vec::new();
-    let mut start = 16;
-    while start < bytes.len() - 24 {
-        let head = start + 32..start + 32 + u32_at(bytes, start + 4);
-        let tail = head.end..head.end + u32_at(bytes, start + 8);
-        let tag = bytes[start..start + 4].try_into().unwrap();
-        start = tail.end;
-        found.push(Section { tag, start: head.start - 32, head, tail });
-    }
-    found
-}
-
-/// The elements of a vector whose relative pointer stands at `field`.
-fn elements(bytes: &[u8], field: usize, size: usize) -> Vec<Range<usize>> {
-    let offset = i32::from_le_bytes(bytes[field..field + 4].try_into().unwrap());
-    let start = field.checked_add_signed(offset as isize).unwrap();
-    (0..u32_at(bytes, field + 4)).map(|index| start + index * size..start + (index + 1) * size).collect()
-}
-
-/// The frames of a block's channels, each with the place of its checksum.
-fn frames(bytes: &[u8], block: &Section) -> Vec<(Range<usize>, usize)> {
-    let mut at = block.tail.start;
-    let frame = |record: Range<usize>| {
-        let len = u32_at(bytes, record.start);
-        at += len;
-        (at - len..at, record.start + 4)
-    };
-    elements(bytes, block.head.end - 16, 12).into_iter().map(frame).collect()
-}
-
-fn checksum_into(bytes: &mut [u8], of: Range<usize>, at: usize) {
-    let checksum = xxh3_64(&bytes[of]).to_le_bytes();
-    bytes[at..at + 8].copy_from_slice(&checksum);
-}
-
-/// Makes the checksums of a section's head and header right.
-fn seal(bytes: &mut [u8], section: &Section) {
-    checksum_into(bytes, section.head.clone(), section.start + 16);
-    checksum_into(bytes, section.start..section.start + 24, section.start + 24);
-}
 
 /// Changes one to four bytes of a range.
 fn scribble(bytes: &mut [u8], range: &Range<usize>, numbers: &mut Numbers) {
@@ -126,12 +71,7 @@ fn mutate(bytes: &mut [u8], all: &[Section], numbers: &mut Numbers) -> String {
         10 => {
             let segment = pick(numbers, b"SEGM");
             scribble(bytes, &segment.tail, numbers);
-            let digests = elements(bytes, segment.head.end - 32, 28).iter().map(|b| u32_at(bytes, b.start + 24)).sum();
-            let digests: usize = digests;
-            let middle = segment.tail.start + digests * 8;
-            checksum_into(bytes, segment.tail.start..middle, segment.head.end - 16);
-            checksum_into(bytes, middle..segment.tail.end, segment.head.end - 8);
-            seal(bytes, &segment);
+            seal_segment(bytes, &segment);
             "a segment's tail".to_owned()
         }
         kind => {

@@ -1,0 +1,92 @@
+//! What is known of a block without decoding it, and how it is made from the block's rows.
+
+use cdt_schema::{Column, Digest, DigestSequence, Layout, Rows, TableId, TickDigests};
+
+/// What is known of a block without decoding it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockSummary {
+    /// Over the channel's tick digests, for each declared channel in causal order.
+    pub channel_digests: Vec<Digest>,
+    /// Rows of each table that are behaviour: all, but of events the guest's alone.
+    pub rows: Vec<u32>,
+    /// Ticks with any input or command.
+    pub ticks_with_input: u32,
+    /// For each column of each table, whether a value of those rows differs from the one before it: within the block, and
+    /// at its start.
+    pub changed: Vec<(bool, bool)>,
+}
+
+/// Makes the summaries of successive blocks.
+#[derive(Debug)]
+pub struct Summarizer {
+    /// Over the tick digests of each declared channel.
+    channels: Vec<DigestSequence>,
+    /// The last behavioural row's value in every column of every table before this block.
+    last: Vec<Option<LastValue>>,
+}
+
+/// A column's value, to be compared with the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum LastValue {
+    Bits(u64),
+    Bytes(Vec<u8>),
+}
+
+impl Summarizer {
+    /// No block seen yet.
+    pub fn new(layout: &Layout) -> Summarizer {
+        let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
+        Summarizer { channels: sequences(layout), last: vec![None; columns] }
+    }
+
+    /// Takes the digests of the current block's next tick.
+    pub fn tick(&mut self, layout: &Layout, digests: &TickDigests) {
+        for (sequence, channel) in self.channels.iter_mut().zip(layout.channels().iter()) {
+            sequence.push(digests.channels[channel as usize]);
+        }
+    }
+
+    /// Ends the block whose rows these are.
+    pub fn block(&mut self, rows: &Rows) -> BlockSummary {
+        let layout = rows.layout();
+        let channels = std::mem::replace(&mut self.channels, sequences(layout));
+        let ticks_with_input = (0..rows.ticks().len()).filter(|&tick| rows.has_input(tick)).count();
+        let mut summary = BlockSummary {
+            channel_digests: channels.iter().map(DigestSequence::finish).collect(),
+            rows: Vec::with_capacity(layout.tables().len()),
+            ticks_with_input: u32::try_from(ticks_with_input).expect("at most 65,536"),
+            changed: Vec::with_capacity(self.last.len()),
+        };
+        let mut last = self.last.iter_mut();
+        for index in 0..layout.tables().len() {
+            let table = rows.table(TableId(index));
+            let counted = rows.behavioural_rows(TableId(index), 0..table.rows());
+            summary.rows.push(u32::try_from(counted.len()).expect("a block's rows stay below 2^32"));
+            for column in &table.columns {
+                summary.changed.push(changed(column, &counted, last.next().expect("one for each column")));
+            }
+        }
+        summary
+    }
+}
+
+fn sequences(layout: &Layout) -> Vec<DigestSequence> {
+    layout.channels().iter().map(|_| DigestSequence::default()).collect()
+}
+
+/// Whether a column's value changes within these rows, and between `last` and the first of them, which moves on to the
+/// last of them.
+fn changed(column: &Column, rows: &[usize], last: &mut Option<LastValue>) -> (bool, bool) {
+    let (Some(&first_row), Some(&last_row)) = (rows.first(), rows.last()) else { return (false, false) };
+    let within = rows.iter().any(|&row| !column.same(row, column, first_row));
+    let entered = last.as_ref().is_some_and(|last| *last != value(column, first_row));
+    *last = Some(value(column, last_row));
+    (within, entered)
+}
+
+fn value(column: &Column, row: usize) -> LastValue {
+    match column {
+        Column::Bytes(ragged) => LastValue::Bytes(ragged.get(row).to_vec()),
+        _ => LastValue::Bits(column.bits(row)),
+    }
+}
