@@ -1,11 +1,14 @@
 //! How much of a trace a window holds, and which fields never change in it: from the block summaries where a block lies
 //! within the window, from the rows where it does not.
 
+use std::rc::Rc;
+
 use cdt_projections::Window;
 use cdt_schema::{Channel, ChannelSet, Column, Layout, Rows, TableId};
 use cdt_trace::{BlockEntry, BlockSummary, Source, Trace};
 
 use crate::Error;
+use crate::ticks::CommonTicks;
 
 /// What a window of a trace holds.
 #[derive(Debug)]
@@ -19,14 +22,10 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    /// Of the asked channels; of the others nothing is said.
+    /// Of the asked channels in the ticks of a window; of the other channels nothing is said.
     pub(crate) fn of<S: Source>(trace: &Trace<S>, window: Window, channels: ChannelSet) -> Result<Coverage, Error> {
         let layout: &Layout = trace.layout();
-        let mut coverage = Coverage {
-            rows: vec![0; layout.tables().len()],
-            changed: layout.tables().iter().map(|table| vec![false; table.columns.len()]).collect(),
-            ticks_with_input: 0,
-        };
+        let mut coverage = Coverage::empty(layout);
         let mut block = 0;
         for segment in 0..trace.segments() {
             for summary in trace.summaries(segment)? {
@@ -40,6 +39,52 @@ impl Coverage {
             }
         }
         Ok(coverage)
+    }
+
+    /// Of the asked channels in some ticks. Blocks are decoded, because their summaries tell of all of their ticks.
+    pub(crate) fn of_some<S: Source>(
+        trace: &Trace<S>,
+        ticks: &CommonTicks,
+        channels: ChannelSet,
+    ) -> Result<Coverage, Error> {
+        let mut coverage = Coverage::empty(trace.layout());
+        let mut first: Vec<Option<(Rc<Rows>, usize)>> = vec![None; trace.layout().tables().len()];
+        for block in 0..trace.index().blocks.len() {
+            let rows = Rc::new(trace.block(block, channels)?);
+            for tick in (0..rows.ticks().len()).filter(|&tick| ticks.contains(rows.ticks()[tick])) {
+                coverage.add_tick(&rows, tick, &mut first);
+            }
+        }
+        Ok(coverage)
+    }
+
+    /// Adds a tick. A field has changed when a value differs from that of its table's `first` row.
+    fn add_tick(&mut self, rows: &Rc<Rows>, tick: usize, first: &mut [Option<(Rc<Rows>, usize)>]) {
+        for (table, schema) in rows.layout().tables().iter().enumerate() {
+            if !rows.loaded().contains(schema.channel) {
+                continue;
+            }
+            let id = TableId(table);
+            let counted = rows.behavioural_rows(id, rows.range(id, tick));
+            self.rows[table] += counted.len() as u64;
+            for row in counted {
+                let (origin, at) = first[table].get_or_insert_with(|| (rows.clone(), row));
+                for (column, values) in rows.table(id).columns.iter().enumerate() {
+                    self.changed[table][column] |= !values.same(row, &origin.table(id).columns[column], *at);
+                }
+            }
+        }
+        if rows.loaded().contains(Channel::Step) && rows.has_input(tick) {
+            self.ticks_with_input += 1;
+        }
+    }
+
+    fn empty(layout: &Layout) -> Coverage {
+        Coverage {
+            rows: vec![0; layout.tables().len()],
+            changed: layout.tables().iter().map(|table| vec![false; table.columns.len()]).collect(),
+            ticks_with_input: 0,
+        }
     }
 
     fn add_summary(&mut self, layout: &Layout, summary: &BlockSummary) {

@@ -16,7 +16,7 @@ use crate::report::{
     ChannelReport, Compared, DiffReport, Ends, Episodes, FirstOfChannel, LossEntry, LossReport, Mask, Mismatch,
     NeverCompared, OneSided, Policy, Reason, ReasonCode, TraceFacts, Traces, Verdict,
 };
-use crate::ticks::{PairedTick, PairedTicks};
+use crate::ticks::{CommonTicks, PairedTick, PairedTicks};
 
 /// Ticks between two looks at the stop flag.
 const TICKS_PER_LOOK: u64 = 4096;
@@ -64,7 +64,6 @@ pub fn diff<R: Source, C: Source>(
     let mut walk = Walk::new(reference, candidate, &plan, options, end);
     walk.behaviour(watch)?;
     walk.diagnostics(watch)?;
-    report.compared.ticks = walk.ticks;
     report.compared.window = Some(format!("{first}..{}", u64::from(last.0) + 1));
     walk.finish(&mut report)?;
     report.verdict = match (report.first_mismatch.is_some(), report.compared.values) {
@@ -95,6 +94,8 @@ struct Plan {
     /// First and last tick of the window that is compared.
     span: Option<(Tick, Tick)>,
     window: Window,
+    /// The ticks of the window that both have.
+    common: CommonTicks,
     reasons: Vec<Reason>,
     masks: Vec<Mask>,
     ends: Ends,
@@ -137,7 +138,11 @@ impl Plan {
             |channel: Channel| Mask { what: channel.name().to_owned(), reason: "left out by --channels".to_owned() };
         let window = span.map_or(options.window, |(first, last)| Window { start: first, end: last.next() });
         let digests_compare = left.digest() == right.digest();
-        Plan { channels, span, window, reasons, masks: left_out.map(mask).collect(), ends, digests_compare }
+        let common = CommonTicks::of(&reference.index().tick_runs, &candidate.index().tick_runs, window);
+        if span.is_some() && common.count() == 0 {
+            reasons.push(no_common_ticks(reference, candidate));
+        }
+        Plan { channels, span, window, common, reasons, masks: left_out.map(mask).collect(), ends, digests_compare }
     }
 
     fn empty_report<R: Source, C: Source>(
@@ -253,12 +258,20 @@ fn overlap<R: Source, C: Source>(
     (Some(span), ends)
 }
 
-/// The certificate, but for the number of ticks.
+/// What a trace has in the ticks that both have.
+fn coverage<S: Source>(trace: &Trace<S>, plan: &Plan) -> Result<Coverage, Error> {
+    if plan.common.are_all(&trace.index().tick_runs, plan.window) {
+        return Coverage::of(trace, plan.window, plan.channels);
+    }
+    Coverage::of_some(trace, &plan.common, plan.channels)
+}
+
+/// The certificate.
 fn compared<R: Source, C: Source>(reference: &Trace<R>, candidate: &Trace<C>, plan: &Plan) -> Result<Compared, Error> {
-    let left = Coverage::of(reference, plan.window, plan.channels)?;
-    let right = Coverage::of(candidate, plan.window, plan.channels)?;
+    let left = coverage(reference, plan)?;
+    let right = coverage(candidate, plan)?;
     let layout = reference.layout();
-    let mut compared = Compared::default();
+    let mut compared = Compared { ticks: plan.common.count(), ..Compared::default() };
     let mut values = 0;
     for channel in Channel::ALL {
         let why = match (plan.channels.contains(channel), layout.channels().contains(channel)) {
@@ -455,7 +468,12 @@ impl<'a, R: Source, C: Source> Walk<'a, R, C> {
         };
         let (a, b) = (TickRows { rows: a, tick: at }, TickRows { rows: b, tick: bt });
         let mismatch = mismatch(tick, &differences(a, b, channels), a, b);
-        Ok(mismatch.expect("channel digests differ, so some value does"))
+        mismatch.ok_or_else(|| {
+            let (reference, candidate) = (self.reference.name().display(), self.candidate.name().display());
+            Error::unexplained(format!(
+                "{reference}, {candidate}: digests differ at tick {tick}, but no value does; run cdt health on both"
+            ))
+        })
     }
 
     fn finish(mut self, report: &mut DiffReport) -> Result<(), Error> {

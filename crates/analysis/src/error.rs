@@ -31,6 +31,10 @@ impl Error {
         Error { kind: ErrorKind::NotThere, message: message.into() }
     }
 
+    pub(crate) fn unexplained(message: impl Into<String>) -> Error {
+        Error { kind: ErrorKind::Trace, message: message.into() }
+    }
+
     pub(crate) fn cancelled() -> Error {
         Error { kind: ErrorKind::Cancelled, message: "stopped on request before there was a verdict".to_owned() }
     }

@@ -7,6 +7,7 @@ use cdt_schema::{Channel, Path, Rows, TableKind, Tick};
 use cdt_trace::{Source, Trace, Watch};
 use serde::Serialize;
 
+use crate::cause::missing_tick;
 use crate::compare::{Difference, TickRows, differences};
 use crate::diff::{DiffOptions, diff, mismatch};
 use crate::report::{DiffReport, TraceFacts, Traces, channel_name, tick_number};
@@ -132,7 +133,7 @@ pub struct Population {
 /// Looks at one tick of two traces: the one asked for, or else the first sustained difference, or else the first one.
 ///
 /// # Errors
-/// A trace cannot be read or is damaged, either lacks the tick that was asked for, or the work was stopped.
+/// A trace cannot be read or is damaged, both lack the tick that was asked for, or the work was stopped.
 pub fn focus<R: Source, C: Source>(
     reference: &Trace<R>,
     candidate: &Trace<C>,
@@ -141,21 +142,18 @@ pub fn focus<R: Source, C: Source>(
     options: &DiffOptions,
     watch: &dyn Watch,
 ) -> Result<FocusOutcome, Error> {
-    for (trace, found) in [(reference.name(), has(reference, tick)), (candidate.name(), has(candidate, tick))] {
-        if let Some(tick) = tick.filter(|_| !found) {
-            return Err(Error::not_there(format!(
-                "{}: the trace has no tick {tick}; `cdt info` shows its ticks",
-                trace.display()
-            )));
-        }
+    if let Some(tick) = tick.filter(|&tick| !has(reference, tick) && !has(candidate, tick)) {
+        let (reference, candidate) = (reference.name().display(), candidate.name().display());
+        let rule = format!("neither trace has a tick {tick}; `cdt info` shows their ticks");
+        return Err(Error::not_there(format!("{reference}, {candidate}: {rule}")));
     }
     let report = match tick {
-        // Only whether the two can be compared at all is asked, so one tick is enough.
-        Some(tick) => {
+        // Only whether the two can be compared at all is asked, so one tick is enough; that one has it alone is told below.
+        Some(tick) if has(reference, tick) && has(candidate, tick) => {
             let window = cdt_projections::Window { start: tick, end: tick.next() };
             diff(reference, candidate, &DiffOptions { window, ..options.clone() }, watch)?
         }
-        None => diff(reference, candidate, options, watch)?,
+        _ => diff(reference, candidate, options, watch)?,
     };
     let chosen = match (tick, &report.first_sustained, &report.first_mismatch) {
         _ if !report.reasons.is_empty() => return Ok(FocusOutcome::Nothing(Box::new(report))),
@@ -172,10 +170,9 @@ pub fn focus<R: Source, C: Source>(
     lens.focus(chosen, history, traces).map(|focus| FocusOutcome::Tick(Box::new(focus)))
 }
 
-/// Whether a trace has the tick that was asked for, if one was.
-fn has<S: Source>(trace: &Trace<S>, tick: Option<Tick>) -> bool {
-    let runs = &trace.index().tick_runs;
-    tick.is_none_or(|tick| runs.iter().any(|run| run.first <= tick && tick <= run.last()))
+/// Whether a trace has a tick.
+fn has<S: Source>(trace: &Trace<S>, tick: Tick) -> bool {
+    trace.index().tick_runs.iter().any(|run| run.first <= tick && tick <= run.last())
 }
 
 struct Lens<'a, R, C> {
@@ -188,16 +185,16 @@ impl<R: Source, C: Source> Lens<'_, R, C> {
     fn focus(&mut self, (tick, chosen): (Tick, &'static str), history: u32, traces: Traces) -> Result<Focus, Error> {
         let before = tick.0.checked_sub(1).map(Tick);
         let population = self.population(tick, before)?;
-        let (found, cause, draws) = {
-            let lacks = |trace: &TraceFacts| Error::not_there(format!("{}: the trace has no tick {tick}", trace.path));
-            let (a, at) = self.left.at(tick)?.ok_or_else(|| lacks(&traces.reference))?;
-            let (b, bt) = self.right.at(tick)?.ok_or_else(|| lacks(&traces.candidate))?;
+        let (found, cause, draws) = if let (Some((a, at)), Some((b, bt))) = (self.left.at(tick)?, self.right.at(tick)?)
+        {
             let (a, b) = (TickRows { rows: a, tick: at }, TickRows { rows: b, tick: bt });
             let found = differences(a, b, self.channels);
             let cause = mismatch(tick, &found, a, b).map(|mismatch| mismatch.cause);
             let differ = found.iter().any(|difference| difference.channel == Channel::Rng);
             let draws = if differ { draw_pairs(a, b) } else { Vec::new() };
             (found, cause, draws)
+        } else {
+            (Vec::new(), Some(missing_tick(self.left.at(tick)?.is_some())), Vec::new())
         };
         let mut shown = Vec::new();
         for (index, difference) in found.iter().take(SHOWN).enumerate() {

@@ -97,3 +97,46 @@ impl<'a, R: Source, C: Source> PairedTicks<'a, R, C> {
         Ok(Some(paired))
     }
 }
+
+/// The ticks within a window that both of two traces have.
+#[derive(Debug)]
+pub(crate) struct CommonTicks {
+    /// Ascending; first and last tick of each run.
+    runs: Vec<(Tick, Tick)>,
+}
+
+impl CommonTicks {
+    pub(crate) fn of(reference: &[TickRun], candidate: &[TickRun], window: Window) -> CommonTicks {
+        let mut runs = Vec::new();
+        let (mut a, mut b) = (reference.iter().peekable(), candidate.iter().peekable());
+        let last_of_window = window.end.map_or(Tick(u32::MAX), |end| Tick(end.0.saturating_sub(1)));
+        while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+            let first = x.first.max(y.first).max(window.start);
+            let last = x.last().min(y.last()).min(last_of_window);
+            if first <= last {
+                runs.push((first, last));
+            }
+            if x.last() <= y.last() {
+                a.next()
+            } else {
+                b.next()
+            };
+        }
+        CommonTicks { runs }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.runs.iter().map(|(first, last)| u64::from(last.0 - first.0) + 1).sum()
+    }
+
+    pub(crate) fn contains(&self, tick: Tick) -> bool {
+        let after = self.runs.partition_point(|(first, _)| *first <= tick);
+        after > 0 && tick <= self.runs[after - 1].1
+    }
+
+    /// Whether they are all of a trace's ticks within the window.
+    pub(crate) fn are_all(&self, trace: &[TickRun], window: Window) -> bool {
+        self.count() == CommonTicks::of(trace, trace, window).count()
+    }
+}

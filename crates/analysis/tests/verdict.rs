@@ -222,6 +222,37 @@ fn a_run_that_ends_early_is_accounted_for() {
     let lasting = report.first_sustained.unwrap();
     assert_eq!((report.verdict, lasting.tick), (Verdict::Diverged, Tick(200)));
     assert_eq!(lasting.cause.class, CauseClass::MissingTick);
+    // What the shorter run does not have was not compared.
+    let facts = (report.compared.ticks, report.compared.rows, report.compared.values.unwrap().get());
+    assert_eq!(facts, (200, 200 + 2_400, 200 * 2 + 2_400 * 5));
+    let looked = focus(&long, &short, Some(Tick(250)), 1, &DiffOptions::default(), &Unwatched).unwrap();
+    let FocusOutcome::Tick(found) = looked else { panic!("one of the two has the tick") };
+    assert_eq!((found.cause.unwrap().class, found.values_different), (CauseClass::MissingTick, 0));
+}
+
+/// A plain run without the ticks that `skip` names.
+fn gapped(skip: impl Fn(u32) -> bool, score: impl Fn(u32) -> u32) -> Trace<Vec<u8>> {
+    let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), Options { block_ticks: 7, ..Options::LIVE });
+    for number in (0..100).filter(|&number| !skip(number)) {
+        encoder.append(Tick(number), |tick| tick.state(&[Scalar::U32(score(number)), Scalar::F32(0.5)])).unwrap();
+    }
+    open(encoder.finish("complete").0)
+}
+
+#[test]
+fn ticks_that_one_run_lacks_are_differences_and_not_compared() {
+    let reference = gapped(|_| false, |tick| u32::from((40..50).contains(&tick)));
+    let candidate = gapped(|tick| (40..50).contains(&tick), |_| 0);
+    let report = compare(&reference, &candidate, &DiffOptions::default());
+    assert_eq!((report.verdict, report.compared.ticks, report.compared.rows), (Verdict::Diverged, 90, 90));
+    let first = report.first_mismatch.unwrap();
+    assert_eq!((first.tick, first.cause.class), (Tick(40), CauseClass::MissingTick));
+    // The reference's score changes only in ticks that were not compared.
+    assert_eq!(report.compared.never_changed, ["state.score", "state.energy"]);
+    // No tick at all in common, though the ranges overlap.
+    let (even, odd) = (gapped(|tick| tick % 2 == 0, |_| 0), gapped(|tick| tick % 2 == 1, |_| 0));
+    let report = compare(&even, &odd, &DiffOptions::default());
+    assert_eq!((report.verdict, report.reasons[0].code), (Verdict::NotComparable, ReasonCode::NoCommonTicks));
 }
 
 /// A run of the step channel alone, in which a player presses a button at one tick.
@@ -300,7 +331,7 @@ fn focus_shows_values_bits_and_history() {
     assert!(energy.history.iter().all(|moment| moment.reference == moment.candidate));
     let FocusOutcome::Tick(before) = look(Some(Tick(10))).unwrap() else { panic!("the tick is there") };
     assert_eq!((before.values_different, before.cause), (0, None));
-    assert!(look(Some(Tick(300))).unwrap_err().to_string().contains("no tick 300"));
+    assert!(look(Some(Tick(300))).unwrap_err().to_string().contains("neither trace has a tick 300"));
 }
 
 #[test]
