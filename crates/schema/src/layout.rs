@@ -12,6 +12,8 @@ use crate::{Channel, ChannelSet, Digest, KindId, RngAlgorithm, ScalarType, Table
 const MAX_NAME: usize = 64;
 /// Most entries in one list of a layout.
 const MAX_ENTRIES: usize = 4096;
+/// Most columns of all tables together, which bounds what is kept for each block.
+const MAX_COLUMNS: usize = 65_536;
 
 /// A named, typed value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +161,11 @@ impl Layout {
     pub fn new(spec: LayoutSpec) -> Result<Layout, LayoutError> {
         let channels = check(&spec)?;
         let tables = tables_of(&spec);
+        let columns: usize = tables.iter().map(|table| table.columns.len()).sum();
+        if columns > MAX_COLUMNS {
+            let rule = format!("its tables have {columns} columns in all, but at most {MAX_COLUMNS} are expected");
+            return Err(LayoutError::new("", rule));
+        }
         let digest = Digest(xxh3_64(&canonical(&spec)));
         Ok(Layout { spec, channels, tables, digest })
     }
@@ -567,6 +574,11 @@ mod tests {
                 "layout.checkpoint.rng_state: it needs the rng channel, which is not declared",
             ),
         ];
+        let fields: Vec<Field> = (0..4096).map(|index| field(&format!("f{index}"), ScalarType::U32)).collect();
+        let kind = |index| EntityKind { name: format!("k{index}"), fields: fields.clone() };
+        let wide = LayoutSpec { entities: Some((0..16).map(kind).collect()), ..LayoutSpec::default() };
+        let rule = "layout.: its tables have 65568 columns in all, but at most 65536 are expected";
+        assert_eq!(Layout::new(wide).unwrap_err().to_string(), rule);
         for (spec, message) in bad {
             assert_eq!(Layout::new(spec).unwrap_err().to_string(), message);
         }

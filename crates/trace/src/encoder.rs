@@ -9,7 +9,7 @@ use crate::block::{MAX_BLOCK_BYTES, MAX_TICKS, encode_block};
 use crate::index::{TickRun, push_run, tick_runs_of};
 use crate::records::{
     BlockEntryRecord, FooterRecord, LossRecord, MetaRecord, SectionRecord, SegmentEntryRecord, SegmentRecord,
-    SummariesRecord, TickRunRecord, to_bytes,
+    SummariesRecord, TickRunRecord, is_rate, to_bytes,
 };
 use crate::section::{Tag, file_header, trailer, write_section};
 use crate::{Loss, Meta, Summarizer};
@@ -78,9 +78,10 @@ impl Encoder {
     /// Begins a trace.
     ///
     /// # Panics
-    /// If the options allow blocks of no tick or of more than 65,536.
+    /// If the options allow blocks of no tick or of more than 65,536, or the run's tick rate is not a number above 0.
     pub fn new(meta: &Meta, layout: Arc<Layout>, options: Options) -> Encoder {
         assert!((1..=MAX_TICKS).contains(&options.block_ticks), "a block has 1 to {MAX_TICKS} ticks");
+        assert!(meta.run.tick_rate.is_none_or(is_rate), "a tick rate is finite and above 0");
         let mut out = file_header().to_vec();
         write_section(Tag::Meta, &to_bytes(&MetaRecord::new(meta, &layout)), &[], &mut out);
         let memory = layout.memory();

@@ -254,7 +254,7 @@ impl Opening {
 
 fn read_meta(head: &[u8]) -> Result<(Meta, Arc<Layout>), String> {
     let record = records::access::<ArchivedMetaRecord>(head)?;
-    Ok((record.meta(), Arc::new(record.layout()?)))
+    Ok((record.meta()?, Arc::new(record.layout()?)))
 }
 
 impl Partial {

@@ -238,8 +238,12 @@ impl MetaRecord {
 }
 
 impl ArchivedMetaRecord {
-    pub(crate) fn meta(&self) -> Meta {
-        Meta {
+    pub(crate) fn meta(&self) -> Result<Meta, String> {
+        let tick_rate = self.tick_rate.as_ref().map(|rate| rate.to_native());
+        if let Some(rate) = tick_rate.filter(|&rate| !is_rate(rate)) {
+            return Err(format!("{rate} is no number of ticks a second"));
+        }
+        Ok(Meta {
             session: text(&self.session),
             producer: Producer {
                 name: text(&self.producer_name),
@@ -257,16 +261,21 @@ impl ArchivedMetaRecord {
                 seed: self.seed.as_ref().map(|seed| seed.to_native()),
                 seed_source: text(&self.seed_source),
                 mode: self.mode.to_native(),
-                tick_rate: self.tick_rate.as_ref().map(|rate| rate.to_native()),
+                tick_rate,
                 reason: text(&self.reason),
             },
-        }
+        })
     }
 
     /// The layout, checked.
     pub(crate) fn layout(&self) -> Result<Layout, String> {
         Layout::new(self.layout.spec()?).map_err(|error| error.to_string())
     }
+}
+
+/// Whether a number of ticks a second is one.
+pub(crate) fn is_rate(rate: f64) -> bool {
+    rate.is_finite() && rate > 0.0
 }
 
 fn field_records(fields: &[Field]) -> Vec<FieldRecord> {

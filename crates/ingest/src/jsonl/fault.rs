@@ -46,6 +46,12 @@ impl Fault {
         Fault::at(line, byte.unwrap_or(0), path, rule)
     }
 
+    /// The same fault, with a word on what would be right.
+    pub(crate) fn hint(mut self, hint: &str) -> Fault {
+        self.rule = format!("{}; {hint}", self.rule);
+        self
+    }
+
     /// The text of the fault in a line of a capture.
     pub(crate) fn on_line(&self, capture: &str, line: u64) -> String {
         format!("{capture}:{line}:{self}")

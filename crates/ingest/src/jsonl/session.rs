@@ -123,7 +123,8 @@ struct SessionHeader {
 impl SessionHeader {
     fn read(line: &str) -> Result<SessionHeader, Fault> {
         // The version is looked at before anything else, so that a capture of another version is told as such.
-        let probe: Probe<'_> = decode(line)?;
+        let probe: Probe<'_> =
+            decode(line).map_err(|fault: Fault| fault.hint("the first row of a capture is a session_start object"))?;
         if probe.event != "session_start" {
             let rule = format!("the first row of a capture is session_start, not {:?}", probe.event);
             return Err(Fault::in_part(line, &probe.event, "event", rule));
