@@ -79,13 +79,23 @@ pub fn page(report: &DiffReport, terminal: &Terminal) -> String {
 
 fn headline(page: &mut Page<'_>, report: &DiffReport) {
     let text = match (&report.verdict, &report.first_sustained, &report.first_mismatch) {
-        (Verdict::Equal, ..) => return page.headline(Mark::Good, "EQUAL in everything that was compared"),
+        (Verdict::Equal, ..) => return page.headline(Mark::Good, &equal_text(report)),
         (Verdict::NotComparable, ..) => return page.headline(Mark::Unsure, "NOT COMPARABLE"),
         (_, Some(lasting), _) => format!("DIVERGED for good at tick {}: {}", lasting.tick, lasting.path),
         (_, None, Some(first)) => format!("DIVERGED at tick {} and healed: {}", first.tick, first.path),
         (_, None, None) => "DIVERGED".to_owned(),
     };
     page.headline(Mark::Bad, &text);
+}
+
+/// A candidate that stops early must not pass for a whole one, so that stands in the first line.
+fn equal_text(report: &DiffReport) -> String {
+    let lacking = report.ends.reference_only.before + report.ends.reference_only.after;
+    let equal = "EQUAL in everything that was compared";
+    if lacking == 0 {
+        return equal.to_owned();
+    }
+    format!("{equal}; of the reference's ticks the candidate lacks {}", thousands(lacking))
 }
 
 fn reason_text(reason: &Reason) -> String {
@@ -206,8 +216,12 @@ fn certificate(page: &mut Page<'_>, report: &DiffReport) {
     let items: Vec<String> = reasons.iter().map(|(why, list)| format!("{} ({why})", list.join(", "))).collect();
     page.list("not compared", &items);
     for (name, ends) in [("reference", report.ends.reference_only), ("candidate", report.ends.candidate_only)] {
-        if ends.before + ends.after > 0 {
-            let text = format!("{} before and {} after", thousands(ends.before), counted(ends.after, "tick"));
+        let sides = [(ends.before, "before"), (ends.after, "after")];
+        let sticking_out = sides.iter().filter(|(ticks, _)| *ticks > 0);
+        let text: Vec<String> =
+            sticking_out.map(|(ticks, place)| format!("{} {place}", counted(*ticks, "tick"))).collect();
+        if !text.is_empty() {
+            let text = text.join(" and ");
             page.field("ends", &format!("the {name} alone has {text} those compared; --whole makes that a difference"));
         }
     }
