@@ -85,26 +85,34 @@ impl RngChain {
     }
 
     /// Value and next state from `before`. PCG takes its increment from `after` of its first draw.
-    #[allow(clippy::cast_possible_truncation, reason = "generators cut their state by definition")]
     fn transition(&mut self, algorithm: RngAlgorithm, before: u64, after: u64) -> Result<(u32, u64), String> {
-        Ok(match algorithm {
+        if algorithm == RngAlgorithm::MsvcLcg && before > u64::from(u32::MAX) {
+            return Err(format!("msvc_lcg has 32 bits of state, but the draw begins at {before}"));
+        }
+        let mut increment = 0;
+        if algorithm == RngAlgorithm::Pcg32 {
+            increment = *self.pcg_increment.get_or_insert(algorithm.increment(before, after));
+            if increment.is_multiple_of(2) {
+                return Err(format!("pcg32 needs an odd increment; from {before} to {after} it would be {increment}"));
+            }
+        }
+        Ok(algorithm.next(before, increment))
+    }
+}
+
+impl RngAlgorithm {
+    /// Value and next state of a draw that begins at `before`; of an opaque stream, zeros. Only PCG has an increment.
+    #[allow(clippy::cast_possible_truncation, reason = "generators cut their state by definition")]
+    pub fn next(self, before: u64, increment: u64) -> (u32, u64) {
+        match self {
             RngAlgorithm::MsvcLcg => {
-                let Ok(state) = u32::try_from(before) else {
-                    return Err(format!("msvc_lcg has 32 bits of state, but the draw begins at {before}"));
-                };
-                let next = state.wrapping_mul(214_013).wrapping_add(2_531_011);
+                let next = (before as u32).wrapping_mul(214_013).wrapping_add(2_531_011);
                 (next >> 16 & 0x7fff, u64::from(next))
             }
             RngAlgorithm::Pcg32 => {
-                let advanced = before.wrapping_mul(PCG_MULTIPLIER);
-                let increment = *self.pcg_increment.get_or_insert(after.wrapping_sub(advanced));
-                if increment.is_multiple_of(2) {
-                    return Err(format!(
-                        "pcg32 needs an odd increment; from {before} to {after} it would be {increment}"
-                    ));
-                }
                 let shifted = ((before >> 18 ^ before) >> 27) as u32;
-                (shifted.rotate_right((before >> 59) as u32), advanced.wrapping_add(increment))
+                let next = before.wrapping_mul(PCG_MULTIPLIER).wrapping_add(increment);
+                (shifted.rotate_right((before >> 59) as u32), next)
             }
             RngAlgorithm::Xorshift64Star => {
                 let mut x = before;
@@ -120,8 +128,16 @@ impl RngChain {
                 z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
                 (((z ^ z >> 31) >> 32) as u32, next)
             }
-            RngAlgorithm::Opaque => unreachable!("opaque draws are not checked"),
-        })
+            RngAlgorithm::Opaque => (0, 0),
+        }
+    }
+
+    /// The increment that a draw shows; zero for all but PCG.
+    pub fn increment(self, before: u64, after: u64) -> u64 {
+        match self {
+            RngAlgorithm::Pcg32 => after.wrapping_sub(before.wrapping_mul(PCG_MULTIPLIER)),
+            _ => 0,
+        }
     }
 }
 

@@ -197,6 +197,11 @@ impl Rows {
         Ok(rows)
     }
 
+    /// The tables alone, for their buffers.
+    pub fn into_tables(self) -> Vec<Table> {
+        self.tables
+    }
+
     /// The layout that the rows obey.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout

@@ -3,9 +3,11 @@
 mod plain;
 mod scene;
 pub mod surgery;
+mod w1;
 
 pub use plain::{Creature, PlainTick, plain_layout, write_plain};
 pub use scene::{Scene, full_layout, write_full};
+pub use w1::{W1, W1_FIELDS, W1_TICKS, W1Draw, W1Entity, W1Tick, w1_layout};
 
 use cdt_trace::{Meta, Producer, Program, Run};
 

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cdt_schema::columns::entities;
+use cdt_schema::columns::{entities, rng};
 use cdt_schema::{
-    Arity, Channel, ChannelSet, Column, ColumnType, Layout, Ragged, Rows, ScalarType, Table, TableId, TableKind,
-    TableSchema, Tick,
+    Arity, Channel, ChannelSet, Column, ColumnType, Layout, Ragged, RngStream, Rows, ScalarType, Table, TableId,
+    TableKind, TableSchema, Tick,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::{self, ColumnEncoding, Lane};
+use crate::codec::{self, Choice, ColumnEncoding, Lane, Scratch, Zstd};
+use crate::draws;
 use crate::frame::Cursor;
 use crate::index::tick_runs_of;
 use crate::records::{self, ArchivedBlockRecord, BlockRecord, ChannelFrameRecord, ColumnFrameRecord, TickRunRecord};
@@ -29,10 +30,6 @@ pub(crate) const MAX_TICKS: usize = 65_536;
 const MAX_RAW: usize = 48 << 20;
 /// Bytes of rows at which a block ends even if the options allow more.
 pub(crate) const MAX_BLOCK_BYTES: usize = 22 << 20;
-/// Set in a column frame's encoding when its bytes are compressed: their length before that (u32), then a zstd frame.
-const COMPRESSED: u8 = 0x80;
-/// zstd level of archive blocks; higher ones gain little on packed columns.
-const ZSTD_LEVEL: i32 = 3;
 
 /// Ticks of one entity without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,44 +40,56 @@ struct EntityRun {
     len: u32,
 }
 
-/// Encodes rows as head and tail of a block section.
-pub(crate) fn encode_block(rows: &Rows, encoding: Encoding) -> (BlockRecord, Vec<u8>) {
-    assert!((1..=MAX_TICKS).contains(&rows.ticks().len()), "a block has 1 to {MAX_TICKS} ticks");
-    let layout = rows.layout();
-    let mut encoder = BlockEncoder { encoding, tail: Vec::new(), columns: Vec::new() };
-    let mut channels = Vec::new();
-    for channel in layout.channels().iter() {
-        let start = encoder.tail.len();
-        for (id, schema) in layout.tables_of(channel) {
-            encoder.table(rows.table(id), schema);
-        }
-        let bytes = &encoder.tail[start..];
-        channels.push(ChannelFrameRecord { len: len32(bytes.len()), checksum: xxh3_64(bytes) });
-    }
-    let count = |index| len32(rows.table(TableId(index)).rows());
-    let record = BlockRecord {
-        tick_runs: tick_runs_of(rows.ticks())
-            .map(|run| TickRunRecord { first: run.first.0, count: run.count })
-            .collect(),
-        rows: (0..layout.tables().len()).map(count).collect(),
-        channels,
-        columns: encoder.columns,
-    };
-    (record, encoder.tail)
-}
-
-fn len32(len: usize) -> u32 {
-    u32::try_from(len).expect("a block is far below 4 GiB")
-}
-
-struct BlockEncoder {
-    encoding: Encoding,
+/// Encodes blocks one after another, with buffers that are reused.
+#[derive(Debug)]
+pub(crate) struct BlockWriter {
+    /// One for each column frame of a block.
+    choices: Vec<Choice>,
+    zstd: Option<Zstd>,
+    scratch: Scratch,
     tail: Vec<u8>,
     columns: Vec<ColumnFrameRecord>,
 }
 
-impl BlockEncoder {
-    fn table(&mut self, table: &Table, schema: &TableSchema) {
+impl BlockWriter {
+    pub(crate) fn new(encoding: Encoding) -> BlockWriter {
+        BlockWriter {
+            choices: Vec::new(),
+            zstd: (encoding == Encoding::Archive).then(Zstd::new),
+            scratch: Scratch::default(),
+            tail: Vec::new(),
+            columns: Vec::new(),
+        }
+    }
+
+    /// Encodes rows as head and tail of a block section.
+    pub(crate) fn encode(&mut self, rows: &Rows) -> (BlockRecord, &[u8]) {
+        assert!((1..=MAX_TICKS).contains(&rows.ticks().len()), "a block has 1 to {MAX_TICKS} ticks");
+        let layout = rows.layout();
+        self.tail.clear();
+        self.columns.clear();
+        let mut channels = Vec::new();
+        for channel in layout.channels().iter() {
+            let start = self.tail.len();
+            for (id, schema) in layout.tables_of(channel) {
+                self.table(rows.table(id), schema, layout);
+            }
+            let bytes = &self.tail[start..];
+            channels.push(ChannelFrameRecord { len: len32(bytes.len()), checksum: xxh3_64(bytes) });
+        }
+        let count = |index| len32(rows.table(TableId(index)).rows());
+        let record = BlockRecord {
+            tick_runs: tick_runs_of(rows.ticks())
+                .map(|run| TickRunRecord { first: run.first.0, count: run.count })
+                .collect(),
+            rows: (0..layout.tables().len()).map(count).collect(),
+            channels,
+            columns: std::mem::take(&mut self.columns),
+        };
+        (record, &self.tail)
+    }
+
+    fn table(&mut self, table: &Table, schema: &TableSchema, layout: &Layout) {
         let whole = [len32(table.rows())];
         match (schema.kind, schema.arity) {
             (TableKind::Entities(_), _) => return self.entities(table),
@@ -91,20 +100,45 @@ impl BlockEncoder {
             }
             (_, Arity::Fixed(_)) => {}
         }
+        if schema.kind == TableKind::Rng {
+            return self.draws(table, layout.rng_streams());
+        }
         for (column, declared) in table.columns.iter().zip(&schema.columns) {
-            match column {
-                Column::W8(lanes) => self.lanes(lanes, &whole),
-                Column::W32(lanes) => self.lanes(lanes, &whole),
-                Column::W64(lanes) => self.lanes(lanes, &whole),
-                Column::Bytes(ragged) => self.ragged(ragged, declared.column_type),
+            self.column(column, declared.column_type, &whole);
+        }
+    }
+
+    fn column(&mut self, column: &Column, column_type: ColumnType, runs: &[u32]) {
+        match column {
+            Column::W8(lanes) => self.lanes(lanes, runs),
+            Column::W32(lanes) => self.lanes(lanes, runs),
+            Column::W64(lanes) => self.lanes(lanes, runs),
+            Column::Bytes(ragged) => self.ragged(ragged, column_type),
+        }
+    }
+
+    /// Draws as what their streams' algorithms do not predict.
+    fn draws(&mut self, table: &Table, streams: &[RngStream]) {
+        let surprise = draws::missed(table, streams);
+        for slice in &surprise.slices {
+            self.tail.extend_from_slice(&slice.bytes());
+        }
+        let whole = [len32(table.rows())];
+        for (number, column) in table.columns.iter().enumerate() {
+            match number {
+                rng::VALUE => self.lanes(&surprise.values, &whole),
+                rng::BEFORE => self.lanes(&surprise.befores, &whole),
+                rng::AFTER => self.lanes(&surprise.afters, &whole),
+                _ => self.column(column, ColumnType::Scalar(ScalarType::U32), &whole),
             }
         }
     }
 
     fn entities(&mut self, table: &Table) {
         let runs = entity_runs(table);
-        let (ends, order) = entity_order(&runs, table.ends.len());
-        assert_eq!(ends, table.ends, "runs cover exactly the rows");
+        let mut places = Places::default();
+        places.fill(&runs, table.ends.len());
+        debug_assert_eq!(places.ends, table.ends, "runs cover exactly the rows");
         self.tail.extend_from_slice(&len32(runs.len()).to_le_bytes());
         for part in [
             |run: &EntityRun| run.slot,
@@ -118,9 +152,9 @@ impl BlockEncoder {
         let lens: Vec<u32> = runs.iter().map(|run| run.len).collect();
         for column in &table.columns[entities::FIRST_FIELD..] {
             match column {
-                Column::W8(lanes) => self.lanes(&gather(lanes, &order), &lens),
-                Column::W32(lanes) => self.lanes(&gather(lanes, &order), &lens),
-                Column::W64(lanes) => self.lanes(&gather(lanes, &order), &lens),
+                Column::W8(lanes) => self.gathered(lanes, &places.order, &lens),
+                Column::W32(lanes) => self.gathered(lanes, &places.order, &lens),
+                Column::W64(lanes) => self.gathered(lanes, &places.order, &lens),
                 Column::Bytes(_) => unreachable!("entities have scalar fields only"),
             }
         }
@@ -138,22 +172,29 @@ impl BlockEncoder {
         }
     }
 
+    /// A column whose lanes stand in the order of runs at these places.
+    fn gathered<L: Lane>(&mut self, lanes: &[L], order: &[u32], runs: &[u32]) {
+        let mut gathered = std::mem::take(&mut L::buffers(&mut self.scratch).lanes);
+        gathered.clear();
+        gathered.extend(order.iter().map(|&row| lanes[row as usize]));
+        self.lanes(&gathered, runs);
+        L::buffers(&mut self.scratch).lanes = gathered;
+    }
+
     fn lanes<L: Lane>(&mut self, lanes: &[L], runs: &[u32]) {
         let start = self.tail.len();
-        let mut encoding = codec::encode(lanes, runs, &mut self.tail) as u8;
-        if self.encoding == Encoding::Archive {
-            let raw = self.tail.split_off(start);
-            let packed = zstd::bulk::compress(&raw, ZSTD_LEVEL).expect("compressing in memory does not fail");
-            if packed.len() + 4 < raw.len() {
-                encoding |= COMPRESSED;
-                self.tail.extend_from_slice(&len32(raw.len()).to_le_bytes());
-                self.tail.extend_from_slice(&packed);
-            } else {
-                self.tail.extend_from_slice(&raw);
-            }
+        let column = self.columns.len();
+        if self.choices.len() == column {
+            self.choices.push(Choice::default());
         }
-        self.columns.push(ColumnFrameRecord { encoding, len: len32(self.tail.len() - start) });
+        let (choice, zstd) = (&mut self.choices[column], self.zstd.as_mut());
+        let encoding = codec::encode(lanes, runs, choice, zstd, &mut self.scratch, &mut self.tail);
+        self.columns.push(ColumnFrameRecord { encoding: encoding.number(), len: len32(self.tail.len() - start) });
     }
+}
+
+fn len32(len: usize) -> u32 {
+    u32::try_from(len).expect("a block is far below 4 GiB")
 }
 
 /// The runs of a table's rows, by slot, generation and start.
@@ -187,37 +228,40 @@ fn entity_runs(table: &Table) -> Vec<EntityRun> {
     runs
 }
 
-/// For runs by slot: where each tick's rows end, and for each value in the order of runs the row that it belongs to.
-fn entity_order(runs: &[EntityRun], ticks: usize) -> (Vec<u32>, Vec<u32>) {
-    let mut ends = vec![0u32; ticks];
-    for run in runs {
-        ends[run.start as usize..][..run.len as usize].iter_mut().for_each(|count| *count += 1);
-    }
-    let mut next = Vec::with_capacity(ticks);
-    let mut total = 0;
-    for end in &mut ends {
-        next.push(total);
-        total += *end;
-        *end = total;
-    }
-    let mut order = Vec::with_capacity(total as usize);
-    for run in runs {
-        for next in &mut next[run.start as usize..][..run.len as usize] {
-            order.push(*next);
-            *next += 1;
+/// Where the rows of entity runs stand: tick after tick, in the order of slots.
+#[derive(Debug, Default)]
+struct Places {
+    /// Where each tick's rows end.
+    ends: Vec<u32>,
+    /// For each value in the order of runs, the row that it belongs to.
+    order: Vec<u32>,
+    next: Vec<u32>,
+}
+
+impl Places {
+    /// Of runs by slot in a block of that many ticks.
+    fn fill(&mut self, runs: &[EntityRun], ticks: usize) {
+        self.ends.clear();
+        self.ends.resize(ticks, 0);
+        for run in runs {
+            self.ends[run.start as usize..][..run.len as usize].iter_mut().for_each(|count| *count += 1);
+        }
+        self.next.clear();
+        let mut total = 0;
+        for end in &mut self.ends {
+            self.next.push(total);
+            total += *end;
+            *end = total;
+        }
+        self.order.clear();
+        self.order.reserve(total as usize);
+        for run in runs {
+            for next in &mut self.next[run.start as usize..][..run.len as usize] {
+                self.order.push(*next);
+                *next += 1;
+            }
         }
     }
-    (ends, order)
-}
-
-fn gather<L: Copy>(lanes: &[L], order: &[u32]) -> Vec<L> {
-    order.iter().map(|&row| lanes[row as usize]).collect()
-}
-
-fn scatter<L: Copy + Default>(lanes: &[L], order: &[u32]) -> Vec<L> {
-    let mut out = vec![L::default(); lanes.len()];
-    order.iter().zip(lanes).for_each(|(&row, &lane)| out[row as usize] = lane);
-    out
 }
 
 /// A block's head, checked against its entry in the index: what its tail holds and where.
@@ -334,219 +378,266 @@ fn read_columns(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Vec
     Ok(layout.tables().iter().map(|schema| frames.by_ref().take(frame_count(schema)).collect()).collect())
 }
 
-/// Decodes the rows of some channels of a block.
-///
-/// `entry` is the block's entry in the index, `read` gives the bytes at a range of the file: first those of the head,
-/// then those of the asked channels, each in one piece.
-///
-/// # Errors
-/// What `read` gives, or where and how the bytes break the format.
-pub fn decode_block(
-    layout: &Arc<Layout>,
-    entry: &BlockEntry,
-    channels: ChannelSet,
-    mut read: impl FnMut(Range<u64>) -> Result<Vec<u8>, Error>,
-) -> Result<Rows, Error> {
-    let head = BlockHead::read(layout, entry, &read(entry.offset..entry.tail_start())?)?;
-    let mut tables = Vec::with_capacity(layout.tables().len());
-    tables.resize_with(layout.tables().len(), Table::default);
-    let mut loaded = ChannelSet::EMPTY;
-    let mut spare = head.spare;
-    for channel in layout.channels().iter().filter(|&channel| channels.contains(channel)) {
-        loaded.insert(channel);
-        let range = head.frame(channel);
-        let damaged = |rule: String| Error::damaged(range.start, format!("channel {channel}: {rule}"));
-        let bytes = read(range.clone())?;
-        if xxh3_64(&bytes) != head.frames[&channel].1 {
-            return Err(damaged("the checksum does not match".to_owned()));
-        }
-        let mut cursor = Cursor::new(&bytes);
-        for (id, schema) in layout.tables_of(channel) {
-            let decoder = TableDecoder { head: &head, id, schema };
-            tables[id.0] =
-                decoder.table(&mut cursor, &mut spare).map_err(|rule| damaged(format!("{}: {rule}", schema.name)))?;
-        }
-        cursor.finish().map_err(damaged)?;
+/// Decodes blocks one after another, with buffers that are reused.
+#[derive(Debug, Default)]
+pub struct BlockDecoder {
+    bytes: Vec<u8>,
+    scratch: Scratch,
+    places: Places,
+    /// Tables that were given back, to be filled again.
+    spare: Vec<Table>,
+}
+
+impl BlockDecoder {
+    /// A decoder without buffers.
+    pub fn new() -> BlockDecoder {
+        BlockDecoder::default()
     }
-    let offset = head.offset;
-    Rows::from_decoded(layout.clone(), head.ticks, tables, loaded).map_err(|error| Error::damaged(offset, error))
+
+    /// Takes back rows that are not needed any more, so that the next ones need no fresh memory.
+    pub fn recycle(&mut self, rows: Rows) {
+        self.spare = rows.into_tables();
+    }
+
+    /// Decodes the rows of some channels of a block.
+    ///
+    /// `entry` is the block's entry in the index, `read` puts the bytes at a range of the file into a buffer: first those
+    /// of the head, then those of the asked channels, each in one piece; if all are asked for, the whole block at once.
+    ///
+    /// # Errors
+    /// What `read` gives, or where and how the bytes break the format.
+    pub fn decode(
+        &mut self,
+        layout: &Arc<Layout>,
+        entry: &BlockEntry,
+        channels: ChannelSet,
+        mut read: impl FnMut(Range<u64>, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Rows, Error> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let asked: ChannelSet = layout.channels().iter().filter(|&channel| channels.contains(channel)).collect();
+        let whole = asked == layout.channels();
+        let head_len = usize::try_from(entry.tail_start() - entry.offset).expect("heads are small");
+        read(entry.offset..if whole { entry.end() } else { entry.tail_start() }, &mut bytes)?;
+        let head = BlockHead::read(layout, entry, bytes.get(..head_len).unwrap_or(&bytes))?;
+        let mut tables = std::mem::take(&mut self.spare);
+        tables.resize_with(layout.tables().len(), Table::default);
+        let mut spare = head.spare;
+        for channel in layout.channels().iter() {
+            if !asked.contains(channel) {
+                layout.tables_of(channel).for_each(|(id, _)| tables[id.0] = Table::default());
+                continue;
+            }
+            let range = head.frame(channel);
+            let damaged = |rule: String| Error::damaged(range.start, format!("channel {channel}: {rule}"));
+            let frame = if whole {
+                let at = |offset: u64| usize::try_from(offset - entry.offset).expect("a block is far below 4 GiB");
+                &bytes[at(range.start)..at(range.end)]
+            } else {
+                read(range.clone(), &mut bytes)?;
+                &bytes[..]
+            };
+            if xxh3_64(frame) != head.frames[&channel].1 {
+                return Err(damaged("the checksum does not match".to_owned()));
+            }
+            let mut cursor = Cursor::new(frame);
+            for (id, schema) in layout.tables_of(channel) {
+                let mut decoder = TableDecoder {
+                    head: &head,
+                    id,
+                    schema,
+                    frames: head.columns[id.0].iter(),
+                    scratch: &mut self.scratch,
+                    places: &mut self.places,
+                    spare: &mut spare,
+                };
+                let table = decoder.table(&mut cursor, &mut tables[id.0], layout);
+                table.map_err(|rule| damaged(format!("{}: {rule}", schema.name)))?;
+            }
+            cursor.finish().map_err(damaged)?;
+        }
+        self.bytes = bytes;
+        let offset = head.offset;
+        Rows::from_decoded(layout.clone(), head.ticks, tables, asked).map_err(|error| Error::damaged(offset, error))
+    }
 }
 
 struct TableDecoder<'a> {
     head: &'a BlockHead,
     id: TableId,
     schema: &'a TableSchema,
+    /// The column frames that are still to come.
+    frames: std::slice::Iter<'a, (u8, u32)>,
+    scratch: &'a mut Scratch,
+    places: &'a mut Places,
+    /// Bytes that the block's byte strings may still occupy.
+    spare: &'a mut usize,
 }
 
 impl TableDecoder<'_> {
-    fn table(&self, cursor: &mut Cursor<'_>, spare: &mut usize) -> Result<Table, String> {
+    /// Fills a table, whose buffers are of another block of the layout or new.
+    fn table(&mut self, cursor: &mut Cursor<'_>, table: &mut Table, layout: &Layout) -> Result<(), String> {
         let rows = self.head.rows[self.id.0];
-        let mut frames = self.head.columns[self.id.0].iter().copied();
         let ticks = self.head.ticks.len();
-        let ends = match (self.schema.kind, self.schema.arity) {
-            (TableKind::Entities(_), _) => return self.entities(cursor, &mut frames),
-            (_, Arity::Fixed(each)) => (1..=len32(ticks)).map(|tick| tick * each).collect(),
-            (_, Arity::Many) => cumulate(&lanes::<u32>(cursor, &mut frames, ticks, &[len32(ticks)])?, rows)?,
-        };
-        let mut columns = Vec::with_capacity(self.schema.columns.len());
-        for declared in &self.schema.columns {
-            columns.push(match declared.column_type {
-                ColumnType::Scalar(ty) => scalar_column(cursor, &mut frames, ty, rows as usize, &[rows], None)?,
-                column_type => ragged_column(cursor, &mut frames, column_type, rows, spare)?,
-            });
+        if table.columns.len() != self.schema.columns.len() {
+            table.columns = self.schema.columns.iter().map(|declared| Column::new(declared.column_type)).collect();
         }
-        Ok(Table { ends, columns })
-    }
-
-    fn entities(&self, cursor: &mut Cursor<'_>, frames: &mut impl Iterator<Item = (u8, u32)>) -> Result<Table, String> {
-        let rows = self.head.rows[self.id.0] as usize;
-        let ticks = self.head.ticks.len();
-        let runs = read_runs(cursor, frames, rows, ticks)?;
-        let (ends, order) = entity_order(&runs, ticks);
-        let lens: Vec<u32> = runs.iter().map(|run| run.len).collect();
-        let spread = |part: fn(&EntityRun) -> u32| {
-            let lanes: Vec<u32> =
-                runs.iter().flat_map(|run| std::iter::repeat_n(part(run), run.len as usize)).collect();
-            Column::W32(scatter(&lanes, &order))
-        };
-        let mut columns = vec![spread(|run| run.slot), spread(|run| run.generation)];
-        for declared in &self.schema.columns[entities::FIRST_FIELD..] {
-            let ColumnType::Scalar(ty) = declared.column_type else { unreachable!("entities have scalar fields only") };
-            columns.push(scalar_column(cursor, frames, ty, rows, &lens, Some(&order))?);
-        }
-        Ok(Table { ends, columns })
-    }
-}
-
-/// Reads the runs of an entity table, which must be in order, apart from each other, within the block and as many rows
-/// as the head says.
-fn read_runs(
-    cursor: &mut Cursor<'_>,
-    frames: &mut impl Iterator<Item = (u8, u32)>,
-    rows: usize,
-    ticks: usize,
-) -> Result<Vec<EntityRun>, String> {
-    // The number of runs stands in the frame of slots; no run is shorter than a row, so there are at most `rows`.
-    let (first, slots) = runs_lanes(cursor, frames, rows)?;
-    let rest: Result<Vec<Vec<u32>>, String> =
-        (0..3).map(|_| lanes::<u32>(cursor, frames, first, &[len32(first)])).collect();
-    let rest = rest?;
-    let mut runs: Vec<EntityRun> = Vec::with_capacity(slots.len());
-    let mut total = 0usize;
-    for (index, &slot) in slots.iter().enumerate() {
-        let run = EntityRun { slot, generation: rest[0][index], start: rest[1][index], len: rest[2][index] };
-        let end = run.start as usize + run.len as usize;
-        if run.len == 0 || end > ticks {
-            return Err(format!("a run of {} ticks from {} does not fit a block of {ticks}", run.len, run.start));
-        }
-        if let Some(last) = runs.last().filter(|last| last.slot >= slot) {
-            let apart = last.slot == slot && last.start + last.len <= run.start && last.generation <= run.generation;
-            if !apart {
-                return Err(format!("the runs of slot {slot} are out of order or overlap"));
+        table.ends.clear();
+        match (self.schema.kind, self.schema.arity) {
+            (TableKind::Entities(_), _) => return self.entities(cursor, table),
+            (_, Arity::Fixed(each)) => table.ends.extend((1..=len32(ticks)).map(|tick| tick * each)),
+            (_, Arity::Many) => {
+                let mut counts = Vec::new();
+                self.lanes::<u32>(cursor, (ticks, &[len32(ticks)]), None, &mut counts)?;
+                cumulate(&counts, rows, &mut table.ends)?;
             }
         }
-        total += run.len as usize;
-        runs.push(run);
+        let slices = if self.schema.kind == TableKind::Rng {
+            draws::ValueSlice::read_all(cursor, layout.rng_streams().len())?
+        } else {
+            Vec::new()
+        };
+        for (column, declared) in table.columns.iter_mut().zip(&self.schema.columns) {
+            match declared.column_type {
+                ColumnType::Scalar(_) => self.column(cursor, (rows as usize, &[rows]), None, column)?,
+                column_type => self.ragged(cursor, column_type, rows, column)?,
+            }
+        }
+        if self.schema.kind == TableKind::Rng {
+            draws::restore(table, layout.rng_streams(), &slices)?;
+        }
+        Ok(())
     }
-    if total != rows {
-        return Err(format!("the runs have {total} rows, but the head says {rows}"));
+
+    fn entities(&mut self, cursor: &mut Cursor<'_>, table: &mut Table) -> Result<(), String> {
+        let rows = self.head.rows[self.id.0] as usize;
+        let ticks = self.head.ticks.len();
+        let runs = self.runs(cursor, rows, ticks)?;
+        self.places.fill(&runs, ticks);
+        table.ends.clone_from(&self.places.ends);
+        let lens: Vec<u32> = runs.iter().map(|run| run.len).collect();
+        let (keys, fields) = table.columns.split_at_mut(entities::FIRST_FIELD);
+        for (column, part) in keys.iter_mut().zip([|run: &EntityRun| run.slot, |run: &EntityRun| run.generation]) {
+            let Column::W32(lanes) = column else { unreachable!("slots and generations are 32-bit") };
+            lanes.clear();
+            lanes.resize(rows, 0);
+            let mut order = self.places.order.iter();
+            for run in &runs {
+                order.by_ref().take(run.len as usize).for_each(|&row| lanes[row as usize] = part(run));
+            }
+        }
+        let order = std::mem::take(&mut self.places.order);
+        let decoded = fields.iter_mut().try_for_each(|column| self.column(cursor, (rows, &lens), Some(&order), column));
+        self.places.order = order;
+        decoded
     }
-    Ok(runs)
+
+    /// Reads the runs of an entity table, which must be in order, apart from each other, within the block and as many rows
+    /// as the head says.
+    fn runs(&mut self, cursor: &mut Cursor<'_>, rows: usize, ticks: usize) -> Result<Vec<EntityRun>, String> {
+        // The number of runs stands before the frame of slots; no run is shorter than a row.
+        let count = u32::from_le_bytes(cursor.take(4)?.try_into().expect("4 bytes")) as usize;
+        if count > rows {
+            return Err(format!("{count} runs cannot have {rows} rows"));
+        }
+        let mut parts: [Vec<u32>; 4] = Default::default();
+        for part in &mut parts {
+            self.lanes(cursor, (count, &[len32(count)]), None, part)?;
+        }
+        let [slots, generations, starts, lens] = parts;
+        let mut runs: Vec<EntityRun> = Vec::with_capacity(count);
+        let mut total = 0usize;
+        for index in 0..count {
+            let (slot, generation) = (slots[index], generations[index]);
+            let run = EntityRun { slot, generation, start: starts[index], len: lens[index] };
+            let end = run.start as usize + run.len as usize;
+            if run.len == 0 || end > ticks {
+                return Err(format!("a run of {} ticks from {} does not fit a block of {ticks}", run.len, run.start));
+            }
+            if let Some(last) = runs.last().filter(|last| last.slot >= slot) {
+                let apart =
+                    last.slot == slot && last.start + last.len <= run.start && last.generation <= run.generation;
+                if !apart {
+                    return Err(format!("the runs of slot {slot} are out of order or overlap"));
+                }
+            }
+            total += run.len as usize;
+            runs.push(run);
+        }
+        if total != rows {
+            return Err(format!("the runs have {total} rows, but the head says {rows}"));
+        }
+        Ok(runs)
+    }
+
+    fn column(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        shape: (usize, &[u32]),
+        order: Option<&[u32]>,
+        column: &mut Column,
+    ) -> Result<(), String> {
+        match column {
+            Column::W8(lanes) => self.lanes(cursor, shape, order, lanes),
+            Column::W32(lanes) => self.lanes(cursor, shape, order, lanes),
+            Column::W64(lanes) => self.lanes(cursor, shape, order, lanes),
+            Column::Bytes(_) => unreachable!("the column holds scalars"),
+        }
+    }
+
+    fn ragged(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        column_type: ColumnType,
+        rows: u32,
+        column: &mut Column,
+    ) -> Result<(), String> {
+        let Column::Bytes(ragged) = column else { unreachable!("the column holds byte strings") };
+        let mut lens: Vec<u32> = Vec::new();
+        self.lanes(cursor, (rows as usize, &[rows]), None, &mut lens)?;
+        let total = lens.iter().try_fold(0u32, |sum, &len| sum.checked_add(len));
+        let total = total.filter(|&total| total as usize <= *self.spare).ok_or_else(|| {
+            format!(
+                "the byte strings leave no room for the block's other rows; all together have at most {MAX_RAW} bytes"
+            )
+        })?;
+        *self.spare -= total as usize;
+        ragged.ends.clear();
+        cumulate(&lens, total, &mut ragged.ends)?;
+        if column_type == ColumnType::Values {
+            if !total.is_multiple_of(8) {
+                return Err(format!("values have 8 bytes each, but there are {total} bytes"));
+            }
+            let mut lanes: Vec<u64> = Vec::new();
+            self.lanes(cursor, (total as usize / 8, &[total / 8]), None, &mut lanes)?;
+            ragged.data.clear();
+            ragged.data.extend(lanes.into_iter().flat_map(u64::to_le_bytes));
+            return Ok(());
+        }
+        self.lanes(cursor, (total as usize, &[total]), None, &mut ragged.data)
+    }
+
+    /// Decodes the next column frame.
+    fn lanes<L: Lane>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        shape: (usize, &[u32]),
+        order: Option<&[u32]>,
+        out: &mut Vec<L>,
+    ) -> Result<(), String> {
+        let &(number, len) = self.frames.next().ok_or("a column frame is missing")?;
+        let bytes = cursor.take(len as usize)?;
+        let encoding =
+            ColumnEncoding::from_number(number).ok_or_else(|| format!("column encoding {number} is not known"))?;
+        codec::decode(encoding, bytes, shape, order, self.scratch, out)
+    }
 }
 
-/// The frame of slots, which is preceded by the number of runs (u32).
-fn runs_lanes(
-    cursor: &mut Cursor<'_>,
-    frames: &mut impl Iterator<Item = (u8, u32)>,
-    rows: usize,
-) -> Result<(usize, Vec<u32>), String> {
-    let count = u32::from_le_bytes(cursor.take(4)?.try_into().expect("4 bytes")) as usize;
-    if count > rows {
-        return Err(format!("{count} runs cannot have {rows} rows"));
-    }
-    Ok((count, lanes(cursor, frames, count, &[len32(count)])?))
-}
-
-fn cumulate(counts: &[u32], total: u32) -> Result<Vec<u32>, String> {
-    let mut ends = Vec::with_capacity(counts.len());
+/// Turns the rows of each tick into where they end.
+fn cumulate(counts: &[u32], total: u32, ends: &mut Vec<u32>) -> Result<(), String> {
     let mut end = 0u32;
     for &count in counts {
         end = end.checked_add(count).filter(|&end| end <= total).ok_or("there are more rows than the head says")?;
         ends.push(end);
     }
-    if end == total { Ok(ends) } else { Err(format!("there are {end} rows, but the head says {total}")) }
-}
-
-fn scalar_column(
-    cursor: &mut Cursor<'_>,
-    frames: &mut impl Iterator<Item = (u8, u32)>,
-    scalar_type: ScalarType,
-    rows: usize,
-    runs: &[u32],
-    order: Option<&[u32]>,
-) -> Result<Column, String> {
-    fn ordered<L: Copy + Default>(lanes: Vec<L>, order: Option<&[u32]>) -> Vec<L> {
-        match order {
-            Some(order) => scatter(&lanes, order),
-            None => lanes,
-        }
-    }
-    Ok(match scalar_type.width() {
-        1 => Column::W8(ordered(lanes(cursor, frames, rows, runs)?, order)),
-        2 | 4 => Column::W32(ordered(lanes(cursor, frames, rows, runs)?, order)),
-        _ => Column::W64(ordered(lanes(cursor, frames, rows, runs)?, order)),
-    })
-}
-
-fn ragged_column(
-    cursor: &mut Cursor<'_>,
-    frames: &mut impl Iterator<Item = (u8, u32)>,
-    column_type: ColumnType,
-    rows: u32,
-    spare: &mut usize,
-) -> Result<Column, String> {
-    let lens: Vec<u32> = lanes(cursor, frames, rows as usize, &[rows])?;
-    let total = lens.iter().try_fold(0u32, |sum, &len| sum.checked_add(len));
-    let total = total.filter(|&total| total as usize <= *spare).ok_or_else(|| {
-        format!("the byte strings leave no room for the block's other rows; all together have at most {MAX_RAW} bytes")
-    })?;
-    *spare -= total as usize;
-    let ends = cumulate(&lens, total)?;
-    let data = if column_type == ColumnType::Values {
-        if total % 8 != 0 {
-            return Err(format!("values have 8 bytes each, but there are {total} bytes"));
-        }
-        let lanes: Vec<u64> = lanes(cursor, frames, total as usize / 8, &[total / 8])?;
-        lanes.into_iter().flat_map(u64::to_le_bytes).collect()
-    } else {
-        lanes(cursor, frames, total as usize, &[total])?
-    };
-    Ok(Column::Bytes(Ragged { ends, data }))
-}
-
-/// Decodes the next column frame.
-fn lanes<L: Lane>(
-    cursor: &mut Cursor<'_>,
-    frames: &mut impl Iterator<Item = (u8, u32)>,
-    count: usize,
-    runs: &[u32],
-) -> Result<Vec<L>, String> {
-    let (number, len) = frames.next().ok_or("a column frame is missing")?;
-    let bytes = cursor.take(len as usize)?;
-    let encoding = ColumnEncoding::from_number(number & !COMPRESSED)
-        .ok_or_else(|| format!("column encoding {number} is not known"))?;
-    if number & COMPRESSED == 0 {
-        return codec::decode(encoding, bytes, count, runs);
-    }
-    let mut cursor = Cursor::new(bytes);
-    let raw_len = u32::from_le_bytes(cursor.take(4)?.try_into().expect("4 bytes")) as usize;
-    let plain = count * (L::BITS as usize / 8);
-    if raw_len > plain {
-        return Err(format!("a compressed column unpacks to at most {plain} bytes, not {raw_len}"));
-    }
-    let raw = zstd::bulk::decompress(&bytes[4..], raw_len).map_err(|error| format!("zstd: {error}"))?;
-    if raw.len() != raw_len {
-        return Err(format!("a compressed column unpacked to {} bytes, not {raw_len}", raw.len()));
-    }
-    codec::decode(encoding, &raw, count, runs)
+    if end == total { Ok(()) } else { Err(format!("there are {end} rows, but the head says {total}")) }
 }

@@ -1,119 +1,345 @@
 //! How the values of one column become bytes. Every encoding gives back exactly the lanes that went in.
-//!
-//! A column is cut into runs (an entity's successive ticks; one run for everything else), because a value is predicted
-//! from its own past and not from its neighbour's.
+
+mod bits;
+mod packed;
+mod planes;
+mod predict;
 
 use crate::frame::Cursor;
 
-/// Residuals that share a bit width.
-const GROUP: usize = 128;
+pub(crate) use planes::{Unzstd, Zstd};
 
 /// How a column's lanes are stored. The number is what the file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum ColumnEncoding {
     /// Every lane, little-endian.
-    Plain = 0,
+    Plain,
     /// One lane, little-endian, that every row has.
-    Constant = 1,
-    /// Bit-packed lanes.
-    Packed0 = 2,
-    /// Bit-packed differences to the lane before.
-    Packed1 = 3,
-    /// Bit-packed second differences.
-    Packed2 = 4,
+    Constant,
+    /// Few lanes told once, and packed indices into them.
+    Dictionary,
+    /// Packed residuals of that order; of order 0, the lanes themselves.
+    Packed(u32),
+    /// Residuals of that order cut into planes of bytes, each under zstd where that gains.
+    Planes(u32),
 }
 
 impl ColumnEncoding {
+    pub(crate) fn number(self) -> u8 {
+        let order = |order: u32| u8::try_from(order).expect("at most 3");
+        match self {
+            ColumnEncoding::Plain => 0,
+            ColumnEncoding::Constant => 1,
+            ColumnEncoding::Dictionary => 2,
+            ColumnEncoding::Packed(of) => 4 + order(of),
+            ColumnEncoding::Planes(of) => 8 + order(of),
+        }
+    }
+
     pub(crate) fn from_number(number: u8) -> Option<ColumnEncoding> {
-        use ColumnEncoding::{Constant, Packed0, Packed1, Packed2, Plain};
-        [Plain, Constant, Packed0, Packed1, Packed2].into_iter().find(|encoding| *encoding as u8 == number)
+        Some(match number {
+            0 => ColumnEncoding::Plain,
+            1 => ColumnEncoding::Constant,
+            2 => ColumnEncoding::Dictionary,
+            4..=7 => ColumnEncoding::Packed(u32::from(number - 4)),
+            8..=11 => ColumnEncoding::Planes(u32::from(number - 8)),
+            _ => return None,
+        })
     }
 }
 
-/// A fixed-width unsigned lane.
+/// A fixed-width unsigned lane. Arithmetic wraps.
 pub(crate) trait Lane: Copy + PartialEq + Into<u64> {
     const BITS: u32;
     fn truncate(bits: u64) -> Self;
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    /// A difference, small in magnitude, made small as a number.
+    fn zigzag(self) -> Self;
+    fn unzigzag(self) -> Self;
+    /// The buffers of this lane's width.
+    fn buffers(scratch: &mut Scratch) -> &mut Buffers<Self>;
 }
 
 macro_rules! lane {
-    ($type:ty) => {
+    ($type:ty, $buffers:ident) => {
         impl Lane for $type {
             const BITS: u32 = <$type>::BITS;
+
+            #[inline(always)]
             #[allow(clippy::cast_possible_truncation, trivial_numeric_casts, reason = "that is what it is for")]
             fn truncate(bits: u64) -> Self {
                 bits as $type
             }
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self {
+                self.wrapping_sub(other)
+            }
+
+            #[inline(always)]
+            fn zigzag(self) -> Self {
+                self << 1 ^ (self.cast_signed() >> (Self::BITS - 1)).cast_unsigned()
+            }
+
+            #[inline(always)]
+            fn unzigzag(self) -> Self {
+                self >> 1 ^ (self & 1).wrapping_neg()
+            }
+
+            fn buffers(scratch: &mut Scratch) -> &mut Buffers<Self> {
+                &mut scratch.$buffers
+            }
         }
     };
 }
-lane!(u8);
-lane!(u32);
-lane!(u64);
+lane!(u8, lanes8);
+lane!(u32, lanes32);
+lane!(u64, lanes64);
 
-/// Encodes a column in the smallest of the encodings. `runs` are the lengths of its runs; they sum to `lanes.len()`.
-pub(crate) fn encode<L: Lane>(lanes: &[L], runs: &[u32], out: &mut Vec<u8>) -> ColumnEncoding {
-    debug_assert_eq!(runs.iter().map(|&run| run as usize).sum::<usize>(), lanes.len());
-    if let Some(&first) = lanes.first().filter(|&&first| lanes.iter().all(|&lane| lane == first)) {
-        out.extend_from_slice(&first.into().to_le_bytes()[..L::BITS as usize / 8]);
-        return ColumnEncoding::Constant;
+/// Buffers that successive columns reuse, because fresh memory costs more than coding.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    lanes8: Buffers<u8>,
+    lanes32: Buffers<u32>,
+    lanes64: Buffers<u64>,
+    unzstd: Unzstd,
+}
+
+/// Buffers of one lane width.
+#[derive(Debug)]
+pub(crate) struct Buffers<L> {
+    /// Lanes in another order.
+    pub(crate) lanes: Vec<L>,
+    residuals: Vec<L>,
+}
+
+impl<L> Default for Buffers<L> {
+    fn default() -> Buffers<L> {
+        Buffers { lanes: Vec::new(), residuals: Vec::new() }
     }
-    let plain = lanes.len() * L::BITS as usize / 8;
-    let candidates = [(ColumnEncoding::Packed0, 0), (ColumnEncoding::Packed1, 1), (ColumnEncoding::Packed2, 2)];
-    let mut streams = Streams::default();
-    let mut best: Option<(usize, ColumnEncoding, u32)> = None;
-    for (encoding, order) in candidates {
-        differences(lanes, runs, order, &mut streams);
-        let size = streams.iter().map(|residuals| packed_size(residuals)).sum();
-        if best.is_none_or(|(smallest, ..)| size < smallest) {
-            best = Some((size, encoding, order));
+}
+
+/// Blocks for which a column's predictor is kept. Trying all of them on every block would cost more than packing does.
+const BLOCKS_PER_CHOICE: u32 = 16;
+/// Lanes on which predictors are tried.
+const TRIED: usize = 4096;
+/// Most entries of a dictionary.
+const MAX_DICTIONARY: usize = 256;
+/// Lanes from which on planes are tried: each has a zstd frame's overhead.
+const PLANES_FROM: usize = 256;
+
+/// What is remembered of a column from block to block. It is a function of the rows before, so the same rows give the
+/// same bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Choice {
+    order: u32,
+    dictionary: bool,
+    /// Blocks until it is made again.
+    left: u32,
+}
+
+impl Choice {
+    fn renew<L: Lane>(&mut self, lanes: &[L], runs: &[u32], buffers: &mut Vec<L>) {
+        if self.left > 0 {
+            self.left -= 1;
+            return;
         }
+        self.left = BLOCKS_PER_CHOICE - 1;
+        let (mut tried, mut some) = (0, 0);
+        for &run in runs {
+            if tried >= TRIED {
+                break;
+            }
+            tried += run as usize;
+            some += 1;
+        }
+        // One run of all lanes is as long as it is; a part of it predicts as well.
+        let part = [tried.min(TRIED) as u32];
+        let (lanes, runs) =
+            if some == 1 { (&lanes[..tried.min(TRIED)], &part[..]) } else { (&lanes[..tried], &runs[..some]) };
+        let mut least = packed::cost(lanes);
+        self.order = 0;
+        for order in 1..=predict::MAX_ORDER {
+            buffers.clear();
+            predict::residuals(lanes, runs, order, buffers);
+            let cost = packed::cost(buffers);
+            if cost < least {
+                (least, self.order) = (cost, order);
+            }
+        }
+        self.dictionary = dictionary_cost(lanes).is_some_and(|cost| cost < least);
     }
-    match best.filter(|&(size, ..)| size < plain) {
-        Some((_, encoding, order)) => {
-            differences(lanes, runs, order, &mut streams);
-            streams.iter().for_each(|residuals| pack(residuals, out));
-            encoding
-        }
-        None => {
-            lanes.iter().for_each(|&lane| out.extend_from_slice(&lane.into().to_le_bytes()[..L::BITS as usize / 8]));
-            ColumnEncoding::Plain
+}
+
+/// Bits that a dictionary and its indices would need, if there are few enough different lanes.
+fn dictionary_cost<L: Lane>(lanes: &[L]) -> Option<u64> {
+    let mut dictionary = Dictionary::new();
+    lanes.iter().try_for_each(|&lane| dictionary.index(lane).map(drop))?;
+    let entries = dictionary.entries.len() as u64;
+    Some(entries * u64::from(L::BITS) + lanes.len() as u64 * u64::from(64 - (entries - 1).leading_zeros()))
+}
+
+/// Different lanes in the order of their first appearance.
+struct Dictionary<L> {
+    entries: Vec<L>,
+    /// By hash: index of an entry plus one.
+    slots: [u16; 1024],
+}
+
+impl<L: Lane> Dictionary<L> {
+    fn new() -> Dictionary<L> {
+        Dictionary { entries: Vec::new(), slots: [0; 1024] }
+    }
+
+    /// The index of a lane, which becomes an entry if there is room.
+    fn index(&mut self, lane: L) -> Option<u8> {
+        let bits: u64 = lane.into();
+        let mut slot = (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize;
+        loop {
+            match self.slots[slot] {
+                0 if self.entries.len() == MAX_DICTIONARY => return None,
+                0 => {
+                    self.entries.push(lane);
+                    self.slots[slot] = u16::try_from(self.entries.len()).expect("at most 256");
+                }
+                entry if self.entries[usize::from(entry) - 1] == lane => return u8::try_from(entry - 1).ok(),
+                _ => slot = (slot + 1) % self.slots.len(),
+            }
         }
     }
 }
 
-/// Decodes a column of `count` lanes, which must use up `bytes`.
+/// Encodes a column. `runs` are the lengths of its runs; they sum to `lanes.len()`. With `zstd`, planes are tried.
+pub(crate) fn encode<L: Lane>(
+    lanes: &[L],
+    runs: &[u32],
+    choice: &mut Choice,
+    zstd: Option<&mut Zstd>,
+    scratch: &mut Scratch,
+    out: &mut Vec<u8>,
+) -> ColumnEncoding {
+    debug_assert_eq!(runs.iter().map(|&run| run as usize).sum::<usize>(), lanes.len());
+    if let Some(&first) = lanes.first().filter(|&&first| lanes.iter().all(|&lane| lane == first)) {
+        put_lane(first, out);
+        return ColumnEncoding::Constant;
+    }
+    if lanes.is_empty() {
+        return ColumnEncoding::Plain;
+    }
+    let residuals = &mut L::buffers(scratch).residuals;
+    let start = out.len();
+    let plain = size_of_val(lanes);
+    choice.renew(lanes, runs, residuals);
+    if choice.dictionary && encode_dictionary(lanes, out).is_some() && out.len() - start < plain {
+        return ColumnEncoding::Dictionary;
+    }
+    out.truncate(start);
+    let order = choice.order;
+    let stored: &[L] = if order == 0 {
+        lanes
+    } else {
+        residuals.clear();
+        predict::residuals(lanes, runs, order, residuals);
+        residuals
+    };
+    packed::pack(stored, out);
+    let packed = out.len() - start;
+    if let Some(zstd) = zstd.filter(|_| lanes.len() >= PLANES_FROM) {
+        let planes = zstd.planes(stored);
+        if planes.len() < packed.min(plain) {
+            out.truncate(start);
+            out.extend_from_slice(planes);
+            return ColumnEncoding::Planes(order);
+        }
+    }
+    if packed < plain {
+        return ColumnEncoding::Packed(order);
+    }
+    out.truncate(start);
+    lanes.iter().for_each(|&lane| put_lane(lane, out));
+    ColumnEncoding::Plain
+}
+
+fn put_lane<L: Lane>(lane: L, out: &mut Vec<u8>) {
+    out.extend_from_slice(&lane.into().to_le_bytes()[..size_of::<L>()]);
+}
+
+/// Appends the number of entries less one, the entries and the packed indices of all lanes.
+fn encode_dictionary<L: Lane>(lanes: &[L], out: &mut Vec<u8>) -> Option<()> {
+    let mut dictionary = Dictionary::new();
+    let indices: Option<Vec<u8>> = lanes.iter().map(|&lane| dictionary.index(lane)).collect();
+    let indices = indices?;
+    out.push(u8::try_from(dictionary.entries.len() - 1).expect("1 to 256"));
+    dictionary.entries.iter().for_each(|&entry| put_lane(entry, out));
+    packed::pack(&indices, out);
+    Some(())
+}
+
+/// Decodes a column of `count` lanes, which must use up `bytes`, into `out`, which is emptied first. With `order`, lane i
+/// goes to place `order[i]`.
 ///
 /// # Errors
 /// The rule that the bytes break.
 pub(crate) fn decode<L: Lane>(
     encoding: ColumnEncoding,
     bytes: &[u8],
-    count: usize,
-    runs: &[u32],
-) -> Result<Vec<L>, String> {
-    let width = L::BITS as usize / 8;
-    let expect = |expected: usize| {
-        if bytes.len() == expected {
-            Ok(())
-        } else {
-            Err(format!("{expected} bytes are expected, not {}", bytes.len()))
+    (count, runs): (usize, &[u32]),
+    order: Option<&[u32]>,
+    scratch: &mut Scratch,
+    out: &mut Vec<L>,
+) -> Result<(), String> {
+    out.clear();
+    let mut cursor = Cursor::new(bytes);
+    if encoding == ColumnEncoding::Constant {
+        out.resize(count, lane_of(cursor.take(size_of::<L>())?));
+        return cursor.finish();
+    }
+    let mut stored = std::mem::take(&mut L::buffers(scratch).residuals);
+    stored.clear();
+    let predicted = match encoding {
+        ColumnEncoding::Constant => unreachable!("told above"),
+        ColumnEncoding::Plain => {
+            let bytes = cursor.take(count.checked_mul(size_of::<L>()).ok_or("there are too many lanes")?)?;
+            stored.extend(bytes.chunks_exact(size_of::<L>()).map(lane_of::<L>));
+            0
+        }
+        ColumnEncoding::Dictionary => {
+            decode_dictionary(&mut cursor, count, &mut stored)?;
+            0
+        }
+        ColumnEncoding::Packed(predicted) => {
+            packed::unpack(&mut cursor, count, &mut stored)?;
+            predicted
+        }
+        ColumnEncoding::Planes(predicted) => {
+            planes::join(&mut cursor, count, &mut scratch.unzstd, &mut stored)?;
+            predicted
         }
     };
-    match encoding {
-        ColumnEncoding::Constant => {
-            expect(width)?;
-            Ok(vec![lane_of(bytes); count])
+    cursor.finish()?;
+    match (predicted, order) {
+        (0, None) => std::mem::swap(out, &mut stored),
+        (0, Some(order)) => {
+            out.resize(count, L::truncate(0));
+            stored.iter().zip(order).for_each(|(&lane, &place)| out[place as usize] = lane);
         }
-        ColumnEncoding::Plain => {
-            expect(width * count)?;
-            Ok(bytes.chunks_exact(width).map(lane_of).collect())
+        (_, None) => {
+            out.resize(count, L::truncate(0));
+            predict::undo(&stored, runs, predicted, |index, lane| out[index] = lane);
         }
-        ColumnEncoding::Packed0 => undo(bytes, count, runs, 0),
-        ColumnEncoding::Packed1 => undo(bytes, count, runs, 1),
-        ColumnEncoding::Packed2 => undo(bytes, count, runs, 2),
+        (_, Some(order)) => {
+            out.resize(count, L::truncate(0));
+            predict::undo(&stored, runs, predicted, |index, lane| out[order[index] as usize] = lane);
+        }
     }
+    L::buffers(scratch).residuals = stored;
+    Ok(())
 }
 
 fn lane_of<L: Lane>(bytes: &[u8]) -> L {
@@ -122,205 +348,16 @@ fn lane_of<L: Lane>(bytes: &[u8]) -> L {
     L::truncate(u64::from_le_bytes(wide))
 }
 
-/// The residuals of a column in three streams, packed apart: the first lanes of its runs, the second ones, and all
-/// others. A run's first lanes are larger than what follows, and would widen every group they stood in.
-type Streams = [Vec<u64>; 3];
-
-/// Fills the streams. With order 0 they are the lanes themselves, in the last stream. With order 1 or 2 a run's first lane
-/// is told as its difference to the first lane of the run before; the others as the difference to the lane before (order
-/// 1) or to the line through the two lanes before (order 2, whose second lanes have only one before them).
-fn differences<L: Lane>(lanes: &[L], runs: &[u32], order: u32, streams: &mut Streams) {
-    streams.iter_mut().for_each(Vec::clear);
-    let [heads, seconds, rest] = streams;
-    if order == 0 {
-        rest.extend(lanes.iter().map(|&lane| lane.into()));
-        return;
+fn decode_dictionary<L: Lane>(cursor: &mut Cursor<'_>, count: usize, lanes: &mut Vec<L>) -> Result<(), String> {
+    let entries = usize::from(cursor.take(1)?[0]) + 1;
+    let entries: Vec<L> = cursor.take(entries * size_of::<L>())?.chunks_exact(size_of::<L>()).map(lane_of).collect();
+    let mut indices: Vec<u8> = Vec::new();
+    packed::unpack(cursor, count, &mut indices)?;
+    if let Some(index) = indices.iter().find(|&&index| usize::from(index) >= entries.len()) {
+        return Err(format!("a dictionary of {} entries has none at {index}", entries.len()));
     }
-    let mut last_head = 0;
-    let mut at = 0;
-    for &run in runs.iter().filter(|&&run| run > 0) {
-        let run = &lanes[at..at + run as usize];
-        at += run.len();
-        let mut before: u64 = run[0].into();
-        heads.push(zigzag::<L>(before, last_head));
-        last_head = before;
-        let mut slope = 0u64;
-        for (index, &lane) in run.iter().enumerate().skip(1) {
-            let now = lane.into();
-            let residual = zigzag::<L>(now, before.wrapping_add(slope));
-            if order == 2 {
-                slope = now.wrapping_sub(before);
-                if index == 1 { seconds.push(residual) } else { rest.push(residual) }
-            } else {
-                rest.push(residual);
-            }
-            before = now;
-        }
-    }
-}
-
-/// Undoes [`differences`] on packed bytes.
-fn undo<L: Lane>(bytes: &[u8], count: usize, runs: &[u32], order: u32) -> Result<Vec<L>, String> {
-    let mut cursor = Cursor::new(bytes);
-    let longer = |len: u32| runs.iter().filter(|&&run| run > len).count();
-    let first = if order == 0 { 0 } else { longer(0) };
-    let second = if order == 2 { longer(1) } else { 0 };
-    let mut heads = Packed::take(&mut cursor, first)?;
-    let mut seconds = Packed::take(&mut cursor, second)?;
-    let mut rest = Packed::take(&mut cursor, count - first - second)?;
-    cursor.finish()?;
-    let mut lanes: Vec<L> = Vec::with_capacity(count);
-    if order == 0 {
-        for bits in rest {
-            lanes.push(fitting(bits)?);
-        }
-        return Ok(lanes);
-    }
-    let mut last_head = 0u64;
-    for &run in runs.iter().filter(|&&run| run > 0) {
-        let mut before = last_head.wrapping_add(unzigzag(heads.next().expect("one for each run")));
-        last_head = before;
-        lanes.push(L::truncate(before));
-        let mut slope = 0u64;
-        for index in 1..run {
-            let stream = if order == 2 && index == 1 { &mut seconds } else { &mut rest };
-            let now = before.wrapping_add(slope).wrapping_add(unzigzag(stream.next().expect("one for each lane")));
-            if order == 2 {
-                slope = now.wrapping_sub(before);
-            }
-            before = now;
-            lanes.push(L::truncate(now));
-        }
-    }
-    Ok(lanes)
-}
-
-/// A lane that was stored as it is.
-fn fitting<L: Lane>(bits: u64) -> Result<L, String> {
-    if L::BITS < 64 && bits >> L::BITS != 0 {
-        return Err(format!("{bits} does not fit {} bits", L::BITS));
-    }
-    Ok(L::truncate(bits))
-}
-
-/// The difference `now - predicted` in the lane's width, small in magnitude made small as a number.
-fn zigzag<L: Lane>(now: u64, predicted: u64) -> u64 {
-    let unused = 64 - L::BITS;
-    let difference = (now.wrapping_sub(predicted) << unused).cast_signed() >> unused;
-    (difference << 1 ^ difference >> 63).cast_unsigned()
-}
-
-fn unzigzag(residual: u64) -> u64 {
-    residual >> 1 ^ (residual & 1).wrapping_neg()
-}
-
-fn width_of(group: &[u64]) -> u32 {
-    64 - group.iter().fold(0, |all, &residual| all | residual).leading_zeros()
-}
-
-fn packed_size(residuals: &[u64]) -> usize {
-    residuals.chunks(GROUP).map(|group| 1 + (group.len() * width_of(group) as usize).div_ceil(8)).sum()
-}
-
-/// Appends groups of residuals: the bit width as u8, then the residuals, least significant bits first.
-fn pack(residuals: &[u64], out: &mut Vec<u8>) {
-    for group in residuals.chunks(GROUP) {
-        let width = width_of(group);
-        out.push(u8::try_from(width).expect("at most 64"));
-        let mut pending = 0u128;
-        let mut bits = 0;
-        for &residual in group {
-            pending |= u128::from(residual) << bits;
-            bits += width;
-            while bits >= 64 {
-                #[allow(clippy::cast_possible_truncation, reason = "the low 64 bits are what is due")]
-                out.extend_from_slice(&(pending as u64).to_le_bytes());
-                pending >>= 64;
-                bits -= 64;
-            }
-        }
-        out.extend_from_slice(&pending.to_le_bytes()[..(bits as usize).div_ceil(8)]);
-    }
-}
-
-/// Residuals that are unpacked a group at a time, because few bytes may stand for very many of them.
-struct Packed<'a> {
-    groups: Cursor<'a>,
-    /// Residuals that stand in `groups`.
-    packed: usize,
-    unpacked: Vec<u64>,
-    at: usize,
-}
-
-impl<'a> Packed<'a> {
-    /// Takes the groups of `count` residuals, and checks that they are there.
-    fn take(cursor: &mut Cursor<'a>, count: usize) -> Result<Packed<'a>, String> {
-        // Every 128 residuals cost a byte at least.
-        if count.div_ceil(GROUP) > cursor.left() {
-            return Err(format!("{count} values cannot stand in {} bytes", cursor.left()));
-        }
-        let groups = cursor.clone();
-        let mut left = count;
-        while left > 0 {
-            let group = GROUP.min(left);
-            let width = cursor.take(1)?[0];
-            if width > 64 {
-                return Err(format!("a bit width is at most 64, not {width}"));
-            }
-            cursor.take((group * usize::from(width)).div_ceil(8))?;
-            left -= group;
-        }
-        Ok(Packed { groups, packed: count, unpacked: Vec::new(), at: 0 })
-    }
-
-    fn unpack(&mut self) {
-        let group = GROUP.min(self.packed);
-        self.packed -= group;
-        let mut take = |count| self.groups.take(count).expect("the groups were checked");
-        let width = u32::from(take(1)[0]);
-        self.unpacked.clear();
-        self.at = 0;
-        unpack_group(take((group * width as usize).div_ceil(8)), width, group, &mut self.unpacked);
-    }
-}
-
-impl Iterator for Packed<'_> {
-    type Item = u64;
-
-    fn next(&mut self) -> Option<u64> {
-        if self.at == self.unpacked.len() {
-            if self.packed == 0 {
-                return None;
-            }
-            self.unpack();
-        }
-        self.at += 1;
-        Some(self.unpacked[self.at - 1])
-    }
-}
-
-fn unpack_group(packed: &[u8], width: u32, group: usize, residuals: &mut Vec<u64>) {
-    if width == 0 {
-        residuals.extend(std::iter::repeat_n(0, group));
-        return;
-    }
-    let mask = u64::MAX >> (64 - width);
-    let mut pending = 0u128;
-    let mut bits = 0;
-    let mut words = packed.chunks(8);
-    for _ in 0..group {
-        if bits < width {
-            let mut word = [0; 8];
-            let chunk = words.next().expect("the length was computed from the width");
-            word[..chunk.len()].copy_from_slice(chunk);
-            pending |= u128::from(u64::from_le_bytes(word)) << bits;
-            bits += 64;
-        }
-        #[allow(clippy::cast_possible_truncation, reason = "the mask keeps at most 64 bits")]
-        residuals.push(pending as u64 & mask);
-        pending >>= width;
-        bits -= width;
-    }
+    lanes.extend(indices.iter().map(|&index| entries[usize::from(index)]));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -328,47 +365,84 @@ mod tests {
     use super::*;
 
     /// Encodes, decodes, and says which encoding was taken and how many bytes it needed.
-    fn round_trip<L: Lane + std::fmt::Debug>(lanes: &[L], runs: &[u32]) -> (ColumnEncoding, usize) {
+    fn round_trip<L: Lane + std::fmt::Debug>(
+        lanes: &[L],
+        runs: &[u32],
+        zstd: Option<&mut Zstd>,
+    ) -> (ColumnEncoding, usize) {
         let mut bytes = Vec::new();
-        let encoding = encode(lanes, runs, &mut bytes);
-        assert_eq!(decode::<L>(encoding, &bytes, lanes.len(), runs).unwrap(), lanes);
+        let mut scratch = Scratch::default();
+        let encoding = encode(lanes, runs, &mut Choice::default(), zstd, &mut scratch, &mut bytes);
+        assert_eq!(ColumnEncoding::from_number(encoding.number()), Some(encoding));
+        let mut back = vec![L::truncate(3)];
+        let mut read = |bytes: &[u8], order: Option<&[u32]>, back: &mut Vec<L>| {
+            decode(encoding, bytes, (lanes.len(), runs), order, &mut scratch, back)
+        };
+        read(&bytes, None, &mut back).unwrap();
+        assert_eq!(back, lanes);
+        let backwards: Vec<u32> = (0..lanes.len() as u32).rev().collect();
+        read(&bytes, Some(&backwards), &mut back).unwrap();
+        assert!(encoding == ColumnEncoding::Constant || back.iter().rev().eq(lanes));
         for cut in 0..bytes.len() {
-            assert!(decode::<L>(encoding, &bytes[..cut], lanes.len(), runs).is_err(), "cut at {cut}");
+            assert!(read(&bytes[..cut], None, &mut back).is_err(), "cut at {cut}");
         }
         (encoding, bytes.len())
     }
 
+    fn noise(index: u64) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes())
+    }
+
     #[test]
-    fn the_smallest_encoding_is_taken_and_comes_back() {
-        assert_eq!(round_trip(&[7u8; 300], &[300]), (ColumnEncoding::Constant, 1));
-        assert_eq!(round_trip::<u64>(&[], &[]), (ColumnEncoding::Plain, 0));
-        let mut at = 1_000_000;
-        let walk = |i: u32| {
-            at += i.wrapping_mul(2_654_435_761) >> 28;
-            at - 7
+    fn the_encoding_that_suits_is_taken_and_comes_back() {
+        use ColumnEncoding::{Constant, Dictionary, Packed, Plain, Planes};
+        let taken = |lanes: &[u32]| round_trip(lanes, &[lanes.len() as u32], None).0;
+        assert_eq!(round_trip(&[7u8; 300], &[300], None), (Constant, 1));
+        assert_eq!(round_trip::<u64>(&[], &[], None).1, 0);
+        let walk: Vec<u32> = (0..300)
+            .scan(1_000_000, |at, i| {
+                *at += noise(i) as u32 >> 28;
+                Some(*at)
+            })
+            .collect();
+        assert_eq!(taken(&walk), Packed(1));
+        assert_eq!(taken(&(0..300).map(|i| i * i * i + 7).collect::<Vec<_>>()), Packed(3));
+        assert_eq!(taken(&(0..300).map(|i| noise(i) as u32 >> 28).collect::<Vec<_>>()), Packed(0));
+        assert_eq!(taken(&(0..300).map(|i| noise(i % 9) as u32 >> (noise(i) % 2)).collect::<Vec<_>>()), Dictionary);
+        let numbers: Vec<u64> = (1..300).map(noise).collect();
+        assert_eq!(round_trip(&numbers, &[299], None), (Plain, 299 * 8));
+        round_trip(&[u64::MAX, 0, u64::MAX, 1], &[4], None);
+        round_trip(&[255u8, 0, 128, 1], &[4], None);
+        let skewed: Vec<u32> = (0..3000).map(|i| (noise(i) % 300) as u32 * u32::from(i % 7 == 0)).collect();
+        let mut zstd = Zstd::new();
+        let (encoding, bytes) = round_trip(&skewed[..1000], &[1000], Some(&mut zstd));
+        assert!(matches!(encoding, Planes(_)) && bytes < round_trip(&skewed[..1000], &[1000], None).1);
+    }
+
+    #[test]
+    fn a_choice_is_kept_and_made_again() {
+        let line: Vec<u32> = (0..200).map(|i| 1_000_000 - i * 1234).collect();
+        let low: Vec<u32> = (0..200).map(|i| noise(i) as u32 >> 30).collect();
+        let (mut choice, mut scratch) = (Choice::default(), Scratch::default());
+        let mut taken = |lanes: &[u32]| encode(lanes, &[200], &mut choice, None, &mut scratch, &mut Vec::new());
+        assert_eq!(taken(&line), ColumnEncoding::Packed(2));
+        for _ in 1..BLOCKS_PER_CHOICE {
+            assert_eq!(taken(&low), ColumnEncoding::Packed(2));
+        }
+        assert_eq!(taken(&low), ColumnEncoding::Packed(0));
+    }
+
+    #[test]
+    fn bytes_that_no_writer_makes_are_refused() {
+        let refused = |encoding, bytes: &[u8], count| {
+            decode::<u32>(encoding, bytes, (count, &[count as u32]), None, &mut Scratch::default(), &mut Vec::new())
+                .unwrap_err()
         };
-        let uneven: Vec<u32> = (0..300).map(walk).collect();
-        assert_eq!(round_trip(&uneven, &[300]).0, ColumnEncoding::Packed1);
-        assert_eq!(round_trip(&(0..300u64).map(|i| i * i).collect::<Vec<_>>(), &[300]).0, ColumnEncoding::Packed2);
-        let noise: Vec<u64> = (1..300u64).map(|i| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes())).collect();
-        assert_eq!(round_trip(&noise, &[299]), (ColumnEncoding::Plain, 299 * 8));
-        let small: Vec<u32> = (0..300u32).map(|i| i.wrapping_mul(2_654_435_761) >> 28).collect();
-        assert_eq!(round_trip(&small, &[300]).0, ColumnEncoding::Packed0);
-        round_trip(&[u64::MAX, 0, u64::MAX, 1], &[4]);
-        round_trip(&[255u8, 0, 128, 1], &[4]);
-    }
-
-    #[test]
-    fn a_jump_between_runs_costs_one_head() {
-        let lanes: Vec<u32> = (0..4u32).flat_map(|run| (0..64).map(move |i| run * 1_000_000 + i)).collect();
-        let (_, apart) = round_trip(&lanes, &[64; 4]);
-        let (_, together) = round_trip(&lanes, &[256]);
-        assert!(apart * 3 < together, "{apart} against {together}");
-    }
-
-    #[test]
-    fn a_count_that_the_bytes_do_not_justify_is_refused() {
-        assert!(decode::<u32>(ColumnEncoding::Packed0, &[0], usize::MAX, &[]).is_err());
-        assert!(decode::<u8>(ColumnEncoding::Packed0, &[9, 0xff, 0xff], 1, &[1]).unwrap_err().contains("does not fit"));
+        assert!(refused(ColumnEncoding::Plain, &[0; 8], usize::MAX).contains("too many"));
+        assert!(refused(ColumnEncoding::Dictionary, &[0, 1, 0, 0, 0, 1, 1], 1).contains("none at 1"));
+        assert!(refused(ColumnEncoding::Planes(0), &[3], 1).contains("in the way 3"));
+        assert!(refused(ColumnEncoding::Planes(0), &[2, 1, 0, 0, 0, 9], 1).starts_with("zstd"));
+        assert!(refused(ColumnEncoding::Constant, &[0; 5], 1).contains("left over"));
+        assert_eq!(ColumnEncoding::from_number(3), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cdt_schema::{ContentDigest, Digest, Layout, RowError, RowWriter, Tick, TickBuilder, TickDigester};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::block::{MAX_BLOCK_BYTES, MAX_TICKS, encode_block};
+use crate::block::{BlockWriter, MAX_BLOCK_BYTES, MAX_TICKS};
 use crate::index::{TickRun, push_run, tick_runs_of};
 use crate::records::{
     BlockEntryRecord, FooterRecord, LossRecord, MetaRecord, SectionRecord, SegmentEntryRecord, SegmentRecord,
@@ -57,6 +57,7 @@ pub struct Encoder {
     digester: TickDigester,
     content: ContentDigest,
     summarizer: Summarizer,
+    blocks: BlockWriter,
     segment: SegmentInProgress,
     footer: FooterRecord,
     last_tick: Option<Tick>,
@@ -92,6 +93,7 @@ impl Encoder {
             digester: TickDigester::new(&layout),
             content: ContentDigest::new(&layout),
             summarizer: Summarizer::new(&layout),
+            blocks: BlockWriter::new(options.encoding),
             segment: SegmentInProgress::default(),
             footer: FooterRecord::default(),
             writer: RowWriter::new(layout),
@@ -163,9 +165,7 @@ impl Encoder {
     }
 
     fn section(&mut self, tag: Tag, head: &[u8], tail: &[u8]) -> SectionRecord {
-        let offset = self.taken + self.out.len() as u64;
-        write_section(tag, head, tail, &mut self.out);
-        SectionRecord { offset, head_len: u32::try_from(head.len()).expect("heads are small") }
+        put_section(&mut self.out, self.taken, tag, head, tail)
     }
 
     fn end_block(&mut self) {
@@ -173,8 +173,9 @@ impl Encoder {
             return;
         }
         let rows = self.writer.take();
-        let (record, tail) = encode_block(&rows, self.options.encoding);
-        let section = self.section(Tag::Block, &to_bytes(&record), &tail);
+        let (record, tail) = self.blocks.encode(&rows);
+        let head = to_bytes(&record);
+        let section = put_section(&mut self.out, self.taken, Tag::Block, &head, tail);
         let ticks = rows.ticks();
         self.segment.record.blocks.push(BlockEntryRecord {
             offset: section.offset,
@@ -206,4 +207,11 @@ impl Encoder {
         let ticks = u32::try_from(digests.len()).expect("a segment has few ticks more than 65,536");
         self.footer.segments.push(SegmentEntryRecord { offset: section.offset, head_len: section.head_len, ticks });
     }
+}
+
+/// Appends a section to bytes that stand after `taken` others in the file.
+fn put_section(out: &mut Vec<u8>, taken: u64, tag: Tag, head: &[u8], tail: &[u8]) -> SectionRecord {
+    let offset = taken + out.len() as u64;
+    write_section(tag, head, tail, out);
+    SectionRecord { offset, head_len: u32::try_from(head.len()).expect("heads are small") }
 }

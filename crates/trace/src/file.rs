@@ -10,7 +10,7 @@ use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, Tick, TickBuilder};
 use tempfile::NamedTempFile;
 
 use crate::{
-    BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, Opening, Options, TraceIndex, decode_block,
+    BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, Opening, Options, TraceIndex,
 };
 
 /// Bytes gathered before they are written to the file.
@@ -248,11 +248,11 @@ pub trait Source {
     /// Why it cannot be told.
     fn size(&self) -> io::Result<u64>;
 
-    /// Those at a range, which lies within the length.
+    /// Puts those at a range, which lies within the length, into a buffer, in place of what it holds.
     ///
     /// # Errors
     /// Why they cannot be read; fewer bytes than asked for are an error.
-    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>>;
+    fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()>;
 }
 
 impl Source for File {
@@ -260,11 +260,11 @@ impl Source for File {
         Ok(self.metadata()?.len())
     }
 
-    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+    fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
         let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-        let mut bytes = vec![0; len];
-        read_exact_at(self, &mut bytes, range.start)?;
-        Ok(bytes)
+        // What the buffer holds is overwritten, so only what it grows by is filled first.
+        into.resize(len, 0);
+        read_exact_at(self, into, range.start)
     }
 }
 
@@ -291,10 +291,12 @@ impl Source for Vec<u8> {
         Ok(self.len() as u64)
     }
 
-    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+    fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
         let at = |offset| usize::try_from(offset).map_err(io::Error::other);
-        let found = self.get(at(range.start)?..at(range.end)?);
-        found.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let found = self.get(at(range.start)?..at(range.end)?).ok_or(io::ErrorKind::UnexpectedEof)?;
+        into.clear();
+        into.extend_from_slice(found);
+        Ok(())
     }
 }
 
@@ -328,8 +330,9 @@ impl<S: Source> Trace<S> {
     pub fn from_source(source: S, name: &Path) -> Result<Trace<S>, Error> {
         let len = source.size().map_err(|error| Error::io(name, "tell the trace's length", &error))?;
         let mut opening = Opening::new(len);
+        let mut bytes = Vec::new();
         while let Some(range) = opening.want() {
-            let bytes = source.read(range).map_err(|error| Error::io(name, "read the trace", &error))?;
+            source.read(range, &mut bytes).map_err(|error| Error::io(name, "read the trace", &error))?;
             opening.feed(&bytes).map_err(|error| error.in_file(name))?;
         }
         Ok(Trace { source, name: name.to_owned(), index: opening.finish() })
@@ -368,8 +371,20 @@ impl<S: Source> Trace<S> {
     /// # Errors
     /// The block cannot be read or is damaged.
     pub fn block(&self, block: usize, channels: ChannelSet) -> Result<Rows, Error> {
+        self.block_by(&mut BlockDecoder::new(), block, channels)
+    }
+
+    /// As [`Trace::block`], with the buffers of a decoder. Whoever reads many blocks keeps one and gives rows back to it.
+    ///
+    /// # Errors
+    /// As for [`Trace::block`].
+    pub fn block_by(&self, decoder: &mut BlockDecoder, block: usize, channels: ChannelSet) -> Result<Rows, Error> {
         let entry: &BlockEntry = &self.index.blocks[block];
-        decode_block(&self.index.layout, entry, channels, |range| self.bytes(range))
+        let read = |range: Range<u64>, into: &mut Vec<u8>| {
+            self.source.read(range, into).map_err(|error| Error::io(&self.name, "read the trace", &error))
+        };
+        decoder
+            .decode(&self.index.layout, entry, channels, read)
             .map_err(|error| if error.kind() == ErrorKind::Io { error } else { error.in_file(&self.name) })
     }
 
@@ -404,6 +419,8 @@ impl<S: Source> Trace<S> {
     }
 
     fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
-        self.source.read(range).map_err(|error| Error::io(&self.name, "read the trace", &error))
+        let mut bytes = Vec::new();
+        self.source.read(range, &mut bytes).map_err(|error| Error::io(&self.name, "read the trace", &error))?;
+        Ok(bytes)
     }
 }

@@ -1,12 +1,13 @@
 //! The `.cdt` trace: one run, durable, columnar, read by tick, channel or digest. Floor 2 of the lab.
 //!
-//! [`Encoder`] turns rows into bytes and [`Opening`], [`TraceIndex`] and [`decode_block`] turn bytes into rows; none of
+//! [`Encoder`] turns rows into bytes and [`Opening`], [`TraceIndex`] and [`BlockDecoder`] turn bytes into rows; none of
 //! them does I/O. [`TraceWriter`] and [`Trace`] put them onto files. `docs/format.md` specifies the bytes.
 //!
 //! This crate does not know who produced a trace, or why.
 
 mod block;
 mod codec;
+mod draws;
 mod encoder;
 mod error;
 mod file;
@@ -18,7 +19,7 @@ mod section;
 mod summary;
 mod watch;
 
-pub use block::decode_block;
+pub use block::BlockDecoder;
 pub use encoder::{Encoder, Encoding, Options};
 pub use error::{Error, ErrorKind};
 pub use file::{Finished, Source, Trace, TraceWriter};

@@ -113,7 +113,7 @@ pub(crate) struct ChannelFrameRecord {
     pub(crate) checksum: u64,
 }
 
-#[derive(Archive, Serialize, Deserialize)]
+#[derive(Archive, Serialize, Deserialize, Debug)]
 pub(crate) struct ColumnFrameRecord {
     pub(crate) encoding: u8,
     pub(crate) len: u32,

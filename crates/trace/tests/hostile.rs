@@ -56,7 +56,7 @@ fn mutate(bytes: &mut [u8], all: &[Section], numbers: &mut Numbers) -> String {
         7 | 8 => {
             let columns = elements(bytes, block.head.end - 8, 5);
             let column = columns[numbers.below(u32::try_from(columns.len()).unwrap()) as usize].start;
-            bytes[column] = u8::try_from(numbers.below(6) | numbers.below(2) << 7).unwrap();
+            bytes[column] = u8::try_from(numbers.below(13)).unwrap();
             seal(bytes, block);
             "a column's encoding".to_owned()
         }
@@ -247,12 +247,10 @@ fn pages_of_zeros(good: &[u8], count: u32) -> Vec<u8> {
     let mut bytes = good[..block.tail.end].to_vec();
     let memory = frames(good, block).pop().unwrap();
     bytes.truncate(memory.0.start);
-    let raw = vec![0; count as usize / 2];
-    let packed = zstd::bulk::compress(&raw, 3).unwrap();
     let counts = [count, 0, 0, 0].iter().flat_map(|count| count.to_le_bytes()).collect();
-    let data = [u32::try_from(raw.len()).unwrap().to_le_bytes().to_vec(), packed].concat();
+    // All of the pages' bytes are one plane, and all of its bytes one byte.
     let columns: [(u8, Vec<u8>); 4] =
-        [(0, counts), (1, 0u32.to_le_bytes().to_vec()), (1, 64u32.to_le_bytes().to_vec()), (0x82, data)];
+        [(0, counts), (1, 0u32.to_le_bytes().to_vec()), (1, 64u32.to_le_bytes().to_vec()), (8, vec![1, 0])];
     let records = elements(good, block.head.end - 8, 5);
     for ((encoding, column), record) in columns.into_iter().zip(&records[records.len() - 4..]) {
         bytes[record.start] = encoding;

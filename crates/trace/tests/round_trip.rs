@@ -93,9 +93,9 @@ impl Source for Counting {
         self.bytes.size()
     }
 
-    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+    fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
         self.reads.borrow_mut().push(range.clone());
-        self.bytes.read(range)
+        self.bytes.read(range, into)
     }
 }
 

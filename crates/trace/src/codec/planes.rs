@@ -1,0 +1,137 @@
+//! Numbers cut into planes: the lowest byte of each, then the next byte of each, and so on. A plane of high bytes is
+//! nearly constant and one of low bytes is noise, so each is compressed apart, and only where it gains.
+//!
+//! A plane is a byte that says how it is stored: 0 as it is, 1 as one byte that all have, 2 as the length (u32) of a zstd
+//! frame and the frame.
+
+use std::fmt;
+
+use super::Lane;
+use crate::frame::Cursor;
+
+const STORED: u8 = 0;
+const CONSTANT: u8 = 1;
+const COMPRESSED: u8 = 2;
+/// Planes are nearly constant or nearly noise: what matches a higher level would look for is not there.
+const LEVEL: i32 = 1;
+
+/// Compresses planes, with buffers and a context that are reused.
+pub(crate) struct Zstd {
+    compressor: zstd::bulk::Compressor<'static>,
+    plane: Vec<u8>,
+    packed: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl fmt::Debug for Zstd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Zstd")
+    }
+}
+
+impl Zstd {
+    pub(crate) fn new() -> Zstd {
+        let compressor = zstd::bulk::Compressor::new(LEVEL).expect("a context is a little memory");
+        Zstd { compressor, plane: Vec::new(), packed: Vec::new(), out: Vec::new() }
+    }
+
+    /// The planes of some numbers.
+    pub(super) fn planes<L: Lane>(&mut self, numbers: &[L]) -> &[u8] {
+        self.out.clear();
+        for byte in 0..size_of::<L>() {
+            self.plane.clear();
+            self.plane.extend(numbers.iter().map(|&number| (number.into() >> (byte * 8) & 0xff) as u8));
+            self.plane();
+        }
+        &self.out
+    }
+
+    fn plane(&mut self) {
+        let first = self.plane.first().copied().unwrap_or(0);
+        if self.plane.iter().all(|&byte| byte == first) {
+            self.out.extend_from_slice(&[CONSTANT, first]);
+            return;
+        }
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(self.plane.len()));
+        let len = self.compressor.compress_to_buffer(&self.plane, &mut self.packed);
+        let len = len.expect("the buffer is as large as the bound");
+        if len + 4 < self.plane.len() {
+            self.out.push(COMPRESSED);
+            self.out.extend_from_slice(&u32::try_from(len).expect("a column is far below 4 GiB").to_le_bytes());
+            self.out.extend_from_slice(&self.packed);
+        } else {
+            self.out.push(STORED);
+            self.out.extend_from_slice(&self.plane);
+        }
+    }
+}
+
+/// Unpacks planes, with a context that is made when it is first needed.
+#[derive(Default)]
+pub(crate) struct Unzstd {
+    decompressor: Option<zstd::bulk::Decompressor<'static>>,
+    plane: Vec<u8>,
+}
+
+impl fmt::Debug for Unzstd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unzstd")
+    }
+}
+
+impl Unzstd {
+    /// Unpacks a frame that must have exactly `count` bytes.
+    fn unpack(&mut self, packed: &[u8], count: usize) -> Result<&[u8], String> {
+        let decompressor = match &mut self.decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(zstd::bulk::Decompressor::new().map_err(|error| format!("zstd: {error}"))?),
+        };
+        self.plane.resize(count, 0);
+        let written = decompressor.decompress_to_buffer(packed, &mut self.plane[..]);
+        let written = written.map_err(|error| format!("zstd: {error}"))?;
+        if written != count {
+            return Err(format!("a plane of {count} bytes unpacked to {written}"));
+        }
+        Ok(&self.plane)
+    }
+}
+
+/// Reads `count` numbers, appending them to `out`.
+///
+/// # Errors
+/// The rule that the bytes break.
+pub(super) fn join<L: Lane>(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    unzstd: &mut Unzstd,
+    out: &mut Vec<L>,
+) -> Result<(), String> {
+    let start = out.len();
+    out.resize(start + count, L::truncate(0));
+    let out = &mut out[start..];
+    for byte in 0..size_of::<L>() {
+        let shift = byte * 8;
+        let mut add = |plane: &[u8]| {
+            for (number, &part) in out.iter_mut().zip(plane) {
+                *number = L::truncate((*number).into() | u64::from(part) << shift);
+            }
+        };
+        match cursor.take(1)?[0] {
+            STORED => add(cursor.take(count)?),
+            CONSTANT => {
+                let part = cursor.take(1)?[0];
+                if part != 0 {
+                    out.iter_mut().for_each(|n| *n = L::truncate((*n).into() | u64::from(part) << shift));
+                }
+            }
+            COMPRESSED => {
+                let len = u32::from_le_bytes(cursor.take(4)?.try_into().expect("4 bytes")) as usize;
+                let packed = cursor.take(len)?;
+                add(unzstd.unpack(packed, count)?);
+            }
+            kind => return Err(format!("a plane cannot be stored in the way {kind}")),
+        }
+    }
+    Ok(())
+}

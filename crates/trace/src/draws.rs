@@ -1,0 +1,145 @@
+//! Draws as what cannot be known of them: a stream goes on from its last state, and an algorithm that the layout names
+//! says the rest. Of an opaque stream, values are often a slice of the state after the draw, and then cost nothing.
+//!
+//! What is stored is the difference to the prediction, modulo 2^64 for states and 2^32 for values.
+
+use cdt_schema::columns::rng;
+use cdt_schema::{Column, RngAlgorithm, RngStream, Table};
+
+use crate::frame::Cursor;
+
+/// Draws of a stream on which a slice is tried.
+const TRIED: usize = 32;
+
+/// The slice of an opaque stream's state that its values are: `bits` of them from `shift` on; of no bits, none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ValueSlice {
+    shift: u8,
+    bits: u8,
+}
+
+impl ValueSlice {
+    pub(crate) fn bytes(self) -> [u8; 2] {
+        [self.shift, self.bits]
+    }
+
+    /// Reads one for each stream.
+    pub(crate) fn read_all(cursor: &mut Cursor<'_>, streams: usize) -> Result<Vec<ValueSlice>, String> {
+        let slice = |_| {
+            let bytes = cursor.take(2)?;
+            if bytes[0] > 63 || bytes[1] > 32 {
+                return Err(format!("values cannot be {} bits from bit {} on", bytes[1], bytes[0]));
+            }
+            Ok(ValueSlice { shift: bytes[0], bits: bytes[1] })
+        };
+        (0..streams).map(slice).collect()
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "at most 32 bits are left")]
+    fn of(self, after: u64) -> u32 {
+        (after >> self.shift & ((1 << self.bits) - 1)) as u32
+    }
+
+    /// The slice that all of these draws (value, state after) are of, if there is one.
+    fn find(draws: &[(u32, u64)]) -> ValueSlice {
+        let widest = draws.iter().fold(0, |all, (value, _)| all | value);
+        let bits = u8::try_from(32 - widest.leading_zeros()).expect("at most 32");
+        let fits = |slice: &ValueSlice| draws.iter().all(|&(value, after)| slice.of(after) == value);
+        (0..64).map(|shift| ValueSlice { shift, bits }).find(fits).filter(|_| draws.len() > 2).unwrap_or_default()
+    }
+}
+
+/// What a stream's next draw is expected to be.
+#[derive(Clone, Copy, Debug, Default)]
+struct Expectation {
+    last_after: u64,
+    increment: u64,
+}
+
+impl Expectation {
+    /// State after and value of a draw that begins at `before`.
+    fn after(&self, algorithm: RngAlgorithm, before: u64) -> (u32, u64) {
+        algorithm.next(before, self.increment)
+    }
+
+    fn learn(&mut self, algorithm: RngAlgorithm, before: u64, after: u64) {
+        self.last_after = after;
+        self.increment = algorithm.increment(before, after);
+    }
+}
+
+/// By how much the predictions missed.
+#[derive(Debug, Default)]
+pub(crate) struct Missed {
+    pub(crate) slices: Vec<ValueSlice>,
+    pub(crate) values: Vec<u32>,
+    pub(crate) befores: Vec<u64>,
+    pub(crate) afters: Vec<u64>,
+}
+
+/// Predicts every draw of a table.
+pub(crate) fn missed(table: &Table, streams: &[RngStream]) -> Missed {
+    let (Column::W8(stream), Column::W32(value)) = (&table.columns[rng::STREAM], &table.columns[rng::VALUE]) else {
+        unreachable!("streams have 8 bits, values 32")
+    };
+    let (Column::W64(before), Column::W64(after)) = (&table.columns[rng::BEFORE], &table.columns[rng::AFTER]) else {
+        unreachable!("states have 64 bits")
+    };
+    let mut missed = Missed { slices: slices(streams, stream, value, after), ..Missed::default() };
+    let mut expected = vec![Expectation::default(); streams.len()];
+    for row in 0..stream.len() {
+        let number = usize::from(stream[row]);
+        let (algorithm, expectation) = (streams[number].algorithm, &mut expected[number]);
+        let (mut next_value, next_after) = expectation.after(algorithm, before[row]);
+        if algorithm == RngAlgorithm::Opaque {
+            next_value = missed.slices[number].of(after[row]);
+        }
+        missed.befores.push(before[row].wrapping_sub(expectation.last_after));
+        missed.afters.push(after[row].wrapping_sub(next_after));
+        missed.values.push(value[row].wrapping_sub(next_value));
+        expectation.learn(algorithm, before[row], after[row]);
+    }
+    missed
+}
+
+fn slices(streams: &[RngStream], stream: &[u8], value: &[u32], after: &[u64]) -> Vec<ValueSlice> {
+    let of = |(number, declared): (usize, &RngStream)| {
+        if declared.algorithm != RngAlgorithm::Opaque {
+            return ValueSlice::default();
+        }
+        let rows = (0..stream.len()).filter(|&row| usize::from(stream[row]) == number);
+        let draws: Vec<(u32, u64)> = rows.take(TRIED).map(|row| (value[row], after[row])).collect();
+        ValueSlice::find(&draws)
+    };
+    streams.iter().enumerate().map(of).collect()
+}
+
+/// Turns what was missed, which stands in the table's columns, into the draws.
+///
+/// # Errors
+/// A stream that is not declared.
+pub(crate) fn restore(table: &mut Table, streams: &[RngStream], slices: &[ValueSlice]) -> Result<(), String> {
+    let columns = table.columns.get_disjoint_mut([rng::STREAM, rng::VALUE, rng::BEFORE, rng::AFTER]);
+    let [Column::W8(stream), Column::W32(value), Column::W64(before), Column::W64(after)] =
+        columns.expect("four different columns")
+    else {
+        unreachable!("streams have 8 bits, values 32, states 64")
+    };
+    let mut expected = vec![Expectation::default(); streams.len()];
+    for row in 0..stream.len() {
+        let number = usize::from(stream[row]);
+        let Some(declared) = streams.get(number) else {
+            return Err(format!("stream {number} is not declared; the layout has {}", streams.len()));
+        };
+        let (algorithm, expectation) = (declared.algorithm, &mut expected[number]);
+        before[row] = before[row].wrapping_add(expectation.last_after);
+        let (mut next_value, next_after) = expectation.after(algorithm, before[row]);
+        after[row] = after[row].wrapping_add(next_after);
+        if algorithm == RngAlgorithm::Opaque {
+            next_value = slices[number].of(after[row]);
+        }
+        value[row] = value[row].wrapping_add(next_value);
+        expectation.learn(algorithm, before[row], after[row]);
+    }
+    Ok(())
+}
