@@ -155,6 +155,8 @@ impl Input {
             let message = format!("{}:{}: the line is longer than {} MiB", self.name, self.line, MAX_LINE >> 20);
             return Err(Error::new(ErrorKind::Line, message));
         }
+        // Of CR LF the second half alone may be missing.
+        line.pop_if(|&mut byte| byte == b'\r');
         Ok(Found::Partial)
     }
 }

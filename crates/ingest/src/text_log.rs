@@ -1,8 +1,8 @@
 //! Importers of the text logs that emulator people already have: one instruction is one tick, registers are state.
 //!
 //! What the log shows besides behaviour is kept as events of the host, which are evidence and never part of a verdict:
-//! `noise` for each line between the instructions that is none itself, and for nestest logs `operand` for the memory
-//! value that the disassembly shows.
+//! `noise` for lines between two instructions that are none themselves (the first one's number, and how many), and for
+//! nestest logs `operand` for the memory value that the disassembly shows.
 
 mod gameboy_doctor;
 mod nestest;
@@ -131,7 +131,16 @@ struct Instruction {
 /// A tick that is complete but for the noise that may follow its line.
 struct Pending {
     instruction: Instruction,
-    noise: Vec<u64>,
+    /// Its line.
+    line: u64,
+    noise: Vec<Noise>,
+}
+
+/// Lines between two instructions that are none themselves.
+#[derive(Clone, Copy, Debug)]
+struct Noise {
+    first: u64,
+    lines: u64,
 }
 
 /// Imports a log.
@@ -141,8 +150,7 @@ struct Pending {
 /// behind.
 pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Imported, Error> {
     let mut input = input.transcoded()?;
-    let mut importer =
-        Importer { how, writer: None, columns: Vec::new(), pending: None, early: Vec::new(), report: empty() };
+    let mut importer = Importer { how, writer: None, columns: Vec::new(), pending: None, early: None, report: empty() };
     let mut bytes = Vec::new();
     let mut first_line = None;
     loop {
@@ -171,7 +179,7 @@ pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Impor
             Reading::Noise if line.trim().is_empty() => {}
             Reading::Noise => importer.noise(input.line()),
             Reading::Instruction(instruction) => {
-                importer.instruction(instruction).map_err(|error| at_line(&input, error))?;
+                importer.instruction(instruction, &input)?;
             }
             Reading::Malformed { at, expected } => {
                 return Err(malformed(&input, how.format, (at, &expected), &line, ""));
@@ -190,11 +198,8 @@ fn excerpt(line: &str, at: usize) -> String {
     rest.trim_end().to_owned()
 }
 
-fn at_line(input: &Input, error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::Line => Error::new(ErrorKind::Line, format!("{}:{}: {error}", input.name(), input.line())),
-        _ => error,
-    }
+fn at_line(input: &Input, line: u64, rule: &str) -> Error {
+    Error::new(ErrorKind::Line, format!("{}:{line}: {rule}", input.name()))
 }
 
 fn malformed(input: &Input, format: LogFormat, (at, expected): (usize, &str), line: &str, hint: &str) -> Error {
@@ -233,7 +238,7 @@ struct Importer<'a> {
     columns: Vec<&'static str>,
     pending: Option<Pending>,
     /// Noise in front of the first instruction.
-    early: Vec<u64>,
+    early: Option<Noise>,
     report: Imported,
 }
 
@@ -256,11 +261,11 @@ impl From<cdt_trace::Error> for WriteError {
 }
 
 impl Importer<'_> {
-    /// Whether a line without an end is certain to be whole: an instruction whose last column, as every line's, is the
-    /// registers, which have a fixed width. Of decimal columns and of noise the end may be missing.
+    /// Whether a line without an end is certain to be whole: an instruction whose last column, as of every line before, is
+    /// the registers, which have a fixed width. Of decimal columns and of noise the end may be missing.
     fn is_whole(&self, reading: &Reading) -> bool {
-        let has_no_columns = |instruction: &Instruction| instruction.counters.is_empty() && self.columns.is_empty();
-        matches!(reading, Reading::Instruction(instruction) if has_no_columns(instruction))
+        let fixed = self.writer.is_some() && self.columns.is_empty();
+        matches!(reading, Reading::Instruction(instruction) if fixed && instruction.counters.is_empty())
     }
 
     fn noise(&mut self, line: u64) {
@@ -268,28 +273,37 @@ impl Importer<'_> {
         if self.report.first_noise.len() < NAMED_NOISE {
             self.report.first_noise.push(line);
         }
-        match &mut self.pending {
-            Some(pending) => pending.noise.push(line),
-            None => self.early.push(line),
-        }
+        let begun = Noise { first: line, lines: 0 };
+        let noise = match &mut self.pending {
+            // An instruction may have noise in front of it, which came first, and one run of noise behind it.
+            Some(pending) => {
+                if pending.noise.last().is_none_or(|noise| noise.first < pending.line) {
+                    pending.noise.push(begun);
+                }
+                pending.noise.last_mut().expect("pushed above")
+            }
+            None => self.early.get_or_insert(begun),
+        };
+        noise.lines += 1;
     }
 
-    fn instruction(&mut self, instruction: Instruction) -> Result<(), Error> {
+    fn instruction(&mut self, instruction: Instruction, input: &Input) -> Result<(), Error> {
         let columns: Vec<&'static str> = instruction.counters.iter().map(|(name, _)| *name).collect();
         if self.writer.is_none() {
             self.columns = columns;
             self.writer = Some(self.create()?);
         } else if columns != self.columns {
             let words = |columns: &[&str]| if columns.is_empty() { "none".to_owned() } else { columns.join(", ") };
-            let message = format!(
+            let rule = format!(
                 "every line has the columns of the first one ({}) beside its registers, but this one has {}",
                 words(&self.columns),
                 words(&columns)
             );
-            return Err(Error::new(ErrorKind::Line, message));
+            return Err(at_line(input, input.line(), &rule));
         }
-        self.flush()?;
-        self.pending = Some(Pending { instruction, noise: std::mem::take(&mut self.early) });
+        self.flush(input)?;
+        let noise = self.early.take().into_iter().collect();
+        self.pending = Some(Pending { instruction, line: input.line(), noise });
         Ok(())
     }
 
@@ -300,15 +314,15 @@ impl Importer<'_> {
     }
 
     /// Writes the pending tick.
-    fn flush(&mut self) -> Result<(), Error> {
-        let (Some(Pending { instruction, noise }), Some(writer)) = (self.pending.take(), &mut self.writer) else {
+    fn flush(&mut self, input: &Input) -> Result<(), Error> {
+        let (Some(Pending { instruction, line, noise }), Some(writer)) = (self.pending.take(), &mut self.writer) else {
             return Ok(());
         };
         let number = u32::try_from(self.report.ticks)
-            .map_err(|_| Error::new(ErrorKind::Line, format!("a trace has at most {} ticks", u32::MAX)))?;
+            .map_err(|_| at_line(input, line, &format!("a trace has at most {} ticks", u32::MAX)))?;
         let written: Result<(), WriteError> = writer.append(Tick(number), |tick| fill(tick, &instruction, &noise));
         written.map_err(|error| match error {
-            WriteError::Row(error) => Error::new(ErrorKind::Line, error.to_string()),
+            WriteError::Row(error) => at_line(input, line, &error.to_string()),
             WriteError::Trace(error) => error.into(),
         })?;
         self.report.ticks += 1;
@@ -323,7 +337,7 @@ impl Importer<'_> {
     }
 
     fn finish(mut self, input: &Input, first_line: Option<&str>) -> Result<Imported, Error> {
-        self.flush()?;
+        self.flush(input)?;
         let Some(mut writer) = self.writer else {
             let seen = first_line.map_or("the log is empty".to_owned(), |line| format!("the log begins: {line}"));
             let format = self.how.format;
@@ -351,10 +365,13 @@ const NOISE: KindId = KindId(0);
 
 fn layout(format: LogFormat, columns: &[&str]) -> Layout {
     let field = |name: &str| Field { name: name.to_owned(), scalar_type: ScalarType::U32 };
-    let event = |name: &str, value: &str| EventKind { name: name.to_owned(), values: vec![field(value)] };
-    let mut events = vec![event("noise", "line")];
+    let event = |name: &str, values: &[&str]| EventKind {
+        name: name.to_owned(),
+        values: values.iter().copied().map(field).collect(),
+    };
+    let mut events = vec![event("noise", &["line", "lines"])];
     if format == LogFormat::Nestest {
-        events.push(event("operand", "value"));
+        events.push(event("operand", &["value"]));
     }
     let counters: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
     let spec = LayoutSpec {
@@ -389,22 +406,21 @@ fn meta(format: LogFormat) -> Meta {
     }
 }
 
-fn fill(tick: &mut TickBuilder<'_>, instruction: &Instruction, noise: &[u64]) -> Result<(), WriteError> {
+fn fill(tick: &mut TickBuilder<'_>, instruction: &Instruction, noise: &[Noise]) -> Result<(), WriteError> {
     let state: Vec<Scalar> = instruction.state.iter().copied().map(Scalar::U32).collect();
     tick.state(&state)?;
     if !instruction.counters.is_empty() {
         let counters: Vec<u64> = instruction.counters.iter().map(|(_, value)| *value).collect();
         tick.checkpoint(&Checkpoint { counters: &counters, ..Checkpoint::default() })?;
     }
-    let mut evidence = |kind, value| {
-        let values = &[Scalar::U32(value)];
-        tick.event(Event { kind, origin: Origin::Host, subject: None, values, cause: None })
-    };
+    let mut evidence =
+        |kind, values: &[Scalar]| tick.event(Event { kind, origin: Origin::Host, subject: None, values, cause: None });
     if let Some(operand) = instruction.operand {
-        evidence(OPERAND, operand)?;
+        evidence(OPERAND, &[Scalar::U32(operand)])?;
     }
-    for &line in noise {
-        evidence(NOISE, u32::try_from(line).unwrap_or(u32::MAX))?;
+    for noise in noise {
+        let number = |number| Scalar::U32(u32::try_from(number).unwrap_or(u32::MAX));
+        evidence(NOISE, &[number(noise.first), number(noise.lines)])?;
     }
     Ok(())
 }

@@ -220,7 +220,26 @@ fn what_is_told_does_not_grow_with_the_input() {
     assert_eq!(report.faults.len(), 101);
     // 10,000 such lines, as many empty ones as joining made, and the end whose total is not that of the runs.
     assert_eq!(report.faults[100], "capture: and 9902 more lines at fault");
-    let strays: String = (0..70_000).map(|run| TICK.replace("\"r\"", &format!("\"r{run}\"")) + "\n").collect();
-    let report = run(&[START, "\n", &strays].concat(), folder.path(), false).unwrap();
-    assert_eq!((report.runs.len(), report.faults.len()), (65_536, 101));
+    // What names runs that nobody began costs no run and is not kept either.
+    let stray = |index: u32| TICK.replace("\"r\"", &format!("\"r{index}{}\"", "x".repeat(1000))) + "\n";
+    let strays: String = (0..5_000).map(stray).collect();
+    let report =
+        run(&[START, "\n", RUN, "\n", &strays, TICK, "\n", END, "\n", CLOSE].concat(), folder.path(), false).unwrap();
+    assert_eq!((report.runs.len(), report.faults.len()), (1, 101));
+    assert!(matches!(report.runs[0].outcome, RunOutcome::Finalized { ticks: 1, .. }));
+}
+
+#[test]
+fn only_transport_is_excused_by_the_truncated_tail() {
+    let whole_but_wrong = [
+        r#"{"event":"error","message":"hook lost","run_id":"r"}"#.to_owned(),
+        END.replace(":1", ":2"),
+        TICK.replace(r#""tick":0"#, r#""tick":7"#),
+    ];
+    for last in whole_but_wrong {
+        let folder = tempfile::tempdir().unwrap();
+        let report = run(&[START, RUN, TICK, &last].join("\n"), folder.path(), true).unwrap();
+        assert!(matches!(report.runs[0].outcome, RunOutcome::Failed(_)), "{last}: {report:?}");
+        assert!(files(folder.path()).is_empty());
+    }
 }

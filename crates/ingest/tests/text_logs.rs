@@ -36,8 +36,9 @@ fn nestest(log: &[u8]) -> Result<String, String> {
                     let values = if kind == TableKind::Events {
                         let kind = rows.scalar(table, 0, row).to_string();
                         let names: [&str; 2] = ["noise", "operand"];
-                        let (_, value) = rows.values(table, 6, row).remove(0);
-                        vec![format!("{}={value}", names[kind.parse::<usize>().unwrap()])]
+                        let values = rows.values(table, 6, row);
+                        let values: Vec<String> = values.iter().map(|(_, value)| value.to_string()).collect();
+                        vec![format!("{}={}", names[kind.parse::<usize>().unwrap()], values.join("x"))]
                     } else {
                         let columns = 0..rows.table(table).columns.len();
                         columns.map(|column| format!("{:x}", rows.scalar(table, column, row).bits())).collect()
@@ -79,6 +80,8 @@ fn logs_come_in_many_wrappings() {
     wrapped(format!("[INFO] {LINE_A}\n[INFO] {LINE_B}\n").as_bytes());
     wrapped(format!("   1: {LINE_A}\n   2: {LINE_B}\n").as_bytes());
     wrapped(format!("\n{LINE_A}\n\n{LINE_B}\n\n").as_bytes());
+    wrapped(format!("{LINE_A}\r\n{LINE_B}\r").as_bytes());
+    wrapped(format!("2024  10 {LINE_A}\n2024  11 {LINE_B}\n").as_bytes());
     let utf16: Vec<u16> = format!("{LINE_A}\n{LINE_B}\n").encode_utf16().collect();
     let little: Vec<u8> = utf16.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     let big: Vec<u8> = utf16.iter().flat_map(|unit| unit.to_be_bytes()).collect();
@@ -90,10 +93,11 @@ fn logs_come_in_many_wrappings() {
 
 #[test]
 fn chatter_is_left_out_and_accounted_for() {
-    let log = format!("compiling…\n{LINE_A}\nread from nowhere: 0x4015\n{LINE_B}\nbye\n");
+    let log =
+        format!("compiling…\nloaded 8000  10 banks\n{LINE_A}\nread from nowhere: 0x4015\n\nagain\n{LINE_B}\nbye\n");
     let said = nestest(log.as_bytes()).unwrap();
-    assert!(said.starts_with("2 ticks, 3 noise"), "{said}");
-    assert!(said.contains("fd; noise=1; noise=3; 8002") && said.ends_with("operand=127; noise=5"), "{said}");
+    assert!(said.starts_with("2 ticks, 5 noise"), "{said}");
+    assert!(said.contains("fd; noise=1x2; noise=4x2; 8002") && said.ends_with("operand=127; noise=8x1"), "{said}");
 }
 
 #[test]
@@ -141,6 +145,21 @@ fn a_cut_line_is_a_recorded_loss_on_request_and_an_error_without() {
         let kinds: Vec<LossKind> = Trace::open(&out).unwrap().index().loss.iter().map(|loss| loss.kind).collect();
         assert_eq!(kinds, [LossKind::TruncatedTail], "{log}");
     }
+}
+
+#[test]
+fn the_only_line_of_a_log_may_lack_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("t.cdt");
+    assert!(take(LogFormat::Nestest, LINE_A.as_bytes(), false, &out).unwrap_err().contains("--truncated-tail"));
+}
+
+#[test]
+fn noise_costs_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = format!("{LINE_A}\n{}{LINE_B}\n", "x\n".repeat(2_000_000));
+    let report = take(LogFormat::Nestest, log.as_bytes(), false, &folder.path().join("t.cdt")).unwrap();
+    assert_eq!((report.ticks, report.noise_lines, report.first_noise.len()), (2, 2_000_000, 5));
 }
 
 #[test]

@@ -130,8 +130,7 @@ impl<'a> RowDecoder<'a> {
             let name = channel.name();
             match (self.layout.channels().contains(channel), carried) {
                 (true, false) => {
-                    let rule =
-                        format!("the layout declares {name}, so every tick carries it; it is missing or null here");
+                    let rule = format!("the layout declares {name}, so every tick carries it; it is missing here");
                     return Err(Fault::in_member(self.line, name, name, rule));
                 }
                 (false, true) => {

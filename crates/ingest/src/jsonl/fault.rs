@@ -84,6 +84,12 @@ pub(crate) fn decode<'a, T: serde::Deserialize<'a>>(line: &'a str) -> Result<T, 
         // serde_json counts columns from 1 and adds the place to its message; the place stands before the message here.
         let text = error.to_string();
         let rule = text.rsplit_once(" at line ").map_or(text.as_str(), |(rule, _)| rule);
-        Fault::at(line, error.column().saturating_sub(1), path, rule)
+        let mut byte = error.column().saturating_sub(1);
+        if error.is_data() {
+            // A value of the wrong type is read before it is refused; what is shown begins with it.
+            let value = line.get(..byte).and_then(|read| read.rfind([':', ',', '[', '{']));
+            byte = value.map_or(byte, |before| before + 1);
+        }
+        Fault::at(line, byte, path, rule)
     })
 }

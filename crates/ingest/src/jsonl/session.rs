@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, Input};
 const LINES_PER_LOOK: u64 = 256;
 /// Faults that cost no run and are told one by one.
 const LISTED_FAULTS: usize = 100;
-/// Most runs of a session, those included that a line names and none began: what is held must not grow with the input.
+/// Most runs of a session: what is held must not grow with the input.
 const MAX_RUNS: usize = 65_536;
 
 /// Where the traces of a session go.
@@ -122,6 +122,9 @@ struct SessionHeader {
 
 impl SessionHeader {
     fn read(line: &str) -> Result<SessionHeader, Fault> {
+        if line.starts_with('\u{feff}') {
+            return Err(Fault::at(line, 0, "", "the capture begins with a byte-order mark; it is UTF-8 without one"));
+        }
         // The version is looked at before anything else, so that a capture of another version is told as such.
         let probe: Probe<'_> =
             decode(line).map_err(|fault: Fault| fault.hint("the first row of a capture is a session_start object"))?;
@@ -207,6 +210,11 @@ fn utf8(line: &[u8]) -> Result<Cow<'_, str>, Fault> {
     })
 }
 
+/// Whether a line that could not be taken is a whole JSON value all the same, so that nothing of it was cut off.
+fn is_whole(line: &Result<Cow<'_, str>, Fault>) -> bool {
+    line.as_ref().is_ok_and(|line| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok())
+}
+
 /// Identifiers name files, so they hold nothing that means something in a path.
 fn check_id(line: &str, member: &str, id: &str) -> Result<(), Fault> {
     let known = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
@@ -238,17 +246,27 @@ impl Session<'_> {
                 Ok(text) => self.take(text),
                 Err(fault) => Err(Trouble::Line(fault.clone())),
             };
-            let Err(trouble) = taken else { continue };
-            if found == Found::Partial && self.how.truncated_tail {
-                // The last line was cut short: what it was to say is lost with the run's tail.
+            let trouble = match taken {
+                Ok(()) => continue,
+                Err(Trouble::Fatal(error)) => return Err(error),
+                Err(Trouble::Run(fault)) => (fault, true),
+                Err(Trouble::Line(fault)) => (fault, false),
+            };
+            let is_cut = found == Found::Partial && (input.is_cut() || !is_whole(&text));
+            if is_cut && self.how.truncated_tail {
+                // What the last line was to say is lost with the run's tail.
                 return self.end_of_input();
             }
-            self.blame(trouble, text.as_deref().unwrap_or_default(), number, found)?;
+            self.blame(trouble, text.as_deref().unwrap_or_default(), number, is_cut);
         }
     }
 
     /// Takes a row.
     fn take(&mut self, line: &str) -> Result<(), Trouble> {
+        if line.trim().is_empty() {
+            let rule = "the line is empty; every line of a capture is a JSON object";
+            return Err(Trouble::Line(Fault::at(line, 0, "", rule)));
+        }
         let probe: Probe<'_> = decode(line).map_err(Trouble::Line)?;
         if self.ended {
             return Err(Trouble::Line(Fault::at(line, 0, "", "session_end is the last row, but another one follows")));
@@ -276,48 +294,45 @@ impl Session<'_> {
         }
     }
 
-    /// Gives a fault to whom it belongs.
-    fn blame(&mut self, trouble: Trouble, line: &str, number: u64, found: Found) -> Result<(), Error> {
-        let hint = if found == Found::Partial {
+    /// Gives a fault to whom it belongs: to the run that the line names, if the fault is that run's and it was begun, or to
+    /// whoever is open.
+    fn blame(&mut self, (fault, of_run): (Fault, bool), line: &str, number: u64, is_cut: bool) {
+        let hint = if is_cut {
             "; the last line has no end: if the capture was cut short, pass --truncated-tail to keep what is whole"
         } else {
             ""
         };
-        let (fault, run) = match trouble {
-            Trouble::Fatal(error) => return Err(error),
-            Trouble::Run(fault) => {
-                let run =
-                    serde_json::from_str::<Probe<'_>>(line).ok().and_then(|probe| probe.run_id.map(Cow::into_owned));
-                (fault, run)
-            }
-            Trouble::Line(fault) => (fault, None),
-        };
         let message = format!("{}{hint}", fault.on_line(&self.name, number));
-        match run.filter(|run| self.runs.contains_key(run) || self.runs.len() < MAX_RUNS) {
-            Some(run) => {
+        if of_run {
+            let Ok(Probe { event, run_id: Some(run) }) = serde_json::from_str::<Probe<'_>>(line) else {
+                return self.faults.push(message);
+            };
+            let room = self.runs.len() < MAX_RUNS;
+            match self.runs.get_mut(run.as_ref()) {
                 // A run that failed keeps its first reason; the rows that follow are of no use any more.
-                let state = self.runs.entry(run).or_insert_with(|| RunState::Failed(message.clone()));
-                if !matches!(state, RunState::Failed(_)) {
-                    *state = RunState::Failed(message);
+                Some(RunState::Failed(_)) => {}
+                Some(state) => *state = RunState::Failed(message),
+                // A run whose beginning is at fault is a run that failed; a name that no row began is none.
+                None if event == "run_start" && check_id(line, "run_id", &run).is_ok() && room => {
+                    self.runs.insert(run.into_owned(), RunState::Failed(message));
                 }
+                None => self.faults.push(message),
             }
-            None => {
-                let mut cost_a_run = false;
-                for state in self.runs.values_mut().filter(|state| matches!(state, RunState::Open(_))) {
-                    *state = RunState::Failed(message.clone());
-                    cost_a_run = true;
-                }
-                if !cost_a_run {
-                    self.faults.push(message);
-                }
-            }
+            return;
         }
-        Ok(())
+        let mut cost_a_run = false;
+        for state in self.runs.values_mut().filter(|state| matches!(state, RunState::Open(_))) {
+            *state = RunState::Failed(message.clone());
+            cost_a_run = true;
+        }
+        if !cost_a_run {
+            self.faults.push(message);
+        }
     }
 
     fn run_start(&mut self, line: &str) -> Result<(), Trouble> {
         let row: RunStart<'_> = decode(line)?;
-        check_id(line, "run_id", &row.run_id).map_err(Trouble::Line)?;
+        check_id(line, "run_id", &row.run_id)?;
         if self.runs.contains_key(row.run_id.as_ref()) {
             return Err(
                 Fault::in_member(line, "run_id", "run_id", format!("run {:?} was started before", row.run_id)).into()
@@ -325,7 +340,7 @@ impl Session<'_> {
         }
         if self.runs.len() >= MAX_RUNS {
             let rule = format!("a session has at most {MAX_RUNS} runs; split the capture");
-            return Err(Trouble::Line(Fault::in_member(line, "run_id", "run_id", rule)));
+            return Err(Fault::in_member(line, "run_id", "run_id", rule).into());
         }
         if !row.tick_rate.is_finite() || row.tick_rate <= 0.0 {
             let rule = format!("ticks a second are above 0, not {}", row.tick_rate);

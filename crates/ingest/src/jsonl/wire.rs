@@ -155,16 +155,26 @@ pub(crate) struct WireProgram<'a> {
     #[serde(borrow)]
     pub(crate) name: Cow<'a, str>,
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<String>")]
     pub(crate) build: Option<String>,
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<String>")]
     pub(crate) hash: Option<String>,
 }
 
 /// Makes serde insist on a member that may be null; without this it takes a missing one for null.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
+}
+
+/// A member that must be there and may be null.
+fn nullable<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Option<T>>()
+}
+
+/// Takes a member that may be left out, but not be null.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Begins a run.
@@ -176,7 +186,7 @@ pub(crate) struct RunStart<'a> {
     #[serde(borrow)]
     pub(crate) run_id: Cow<'a, str>,
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<WireU64>")]
     pub(crate) seed: Option<WireU64>,
     #[serde(borrow)]
     pub(crate) seed_source: Cow<'a, str>,
@@ -196,23 +206,35 @@ pub(crate) struct TickRow<'a> {
     #[serde(borrow)]
     pub(crate) run_id: Cow<'a, str>,
     pub(crate) tick: u32,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "WireU64")]
     pub(crate) elapsed: Option<WireU64>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schemars(with = "WireStep<'static>")]
     pub(crate) step: Option<WireStep<'a>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schemars(with = "Vec<WireDraw<'static>>")]
     pub(crate) rng: Option<Vec<WireDraw<'a>>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schemars(with = "Vec<WireCall<'static>>")]
     pub(crate) calls: Option<Vec<WireCall<'a>>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schemars(with = "Vec<WireValue<'static>>")]
     pub(crate) state: Option<Vec<WireValue<'a>>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schemars(with = "Vec<WireEntity<'static>>")]
     pub(crate) entities: Option<Vec<WireEntity<'a>>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "WireCheckpoint")]
     pub(crate) checkpoint: Option<WireCheckpoint>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schemars(with = "Vec<WireTiming<'static>>")]
     pub(crate) timing: Option<Vec<WireTiming<'a>>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schemars(with = "Vec<WireEvent<'static>>")]
     pub(crate) events: Option<Vec<WireEvent<'a>>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
+    #[schemars(with = "Vec<WirePage<'static>>")]
     pub(crate) memory: Option<Vec<WirePage<'a>>>,
 }
 
@@ -269,7 +291,7 @@ pub(crate) struct WireCall<'a> {
     #[serde(borrow)]
     pub(crate) args: Vec<WireValue<'a>>,
     #[serde(borrow, deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<WireValue<'static>>")]
     pub(crate) result: Option<WireValue<'a>>,
     pub(crate) decision: WireDecision,
 }
@@ -297,13 +319,13 @@ pub(crate) struct WireEntity<'a> {
 pub(crate) struct WireCheckpoint {
     pub(crate) digests: Vec<WireU64>,
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<Vec<WireU64>>")]
     pub(crate) rng_state: Option<Vec<WireU64>>,
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<Vec<u32>>")]
     pub(crate) entity_counts: Option<Vec<u32>>,
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<WireU64>")]
     pub(crate) fuel: Option<WireU64>,
     pub(crate) counters: Vec<WireU64>,
 }
@@ -325,12 +347,12 @@ pub(crate) struct WireEvent<'a> {
     pub(crate) kind: Cow<'a, str>,
     pub(crate) origin: WireOrigin,
     #[serde(borrow, deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<WireSubject<'static>>")]
     pub(crate) subject: Option<WireSubject<'a>>,
     #[serde(borrow)]
     pub(crate) values: Vec<WireValue<'a>>,
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<u32>")]
     pub(crate) cause: Option<u32>,
 }
 
@@ -382,7 +404,7 @@ pub(crate) struct ErrorRow<'a> {
     #[serde(borrow)]
     pub(crate) message: Cow<'a, str>,
     #[serde(rename = "run_id", deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<String>")]
     _run_id: Option<String>,
 }
 
@@ -484,25 +506,35 @@ impl JsonSchema for WireAlgorithm {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireLayout {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
     stages: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WireStepLayout")]
     step: Option<WireStepLayout>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<WireRngStream>")]
     rng: Option<Vec<WireRngStream>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<WireSyscall>")]
     calls: Option<Vec<WireSyscall>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<WireField>")]
     state: Option<Vec<WireField>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<WireEntityKind>")]
     entities: Option<Vec<WireEntityKind>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WireCheckpointLayout")]
     checkpoint: Option<WireCheckpointLayout>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WireTimingLayout")]
     timing: Option<WireTimingLayout>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<WireEventKind>")]
     events: Option<Vec<WireEventKind>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WireMemoryLayout")]
     memory: Option<WireMemoryLayout>,
 }
 
@@ -541,7 +573,7 @@ struct WireSyscall {
     version: u16,
     args: Vec<WireField>,
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
+    #[schemars(schema_with = "nullable::<WireType>")]
     result: Option<WireType>,
 }
 

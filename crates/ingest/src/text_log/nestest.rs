@@ -21,12 +21,12 @@ const PRE_RENDER_LINE: u64 = 261;
 
 /// Reads a line. A prefix before the address (a logger's, a line number) is passed over.
 pub(super) fn read(line: &str) -> Reading {
-    let address = address(line);
     let registers = registers(line);
-    let result = match (address, registers) {
-        (None, None) => return Reading::Noise,
-        (Some(address), Some(registers)) if address < registers => instruction(line, address, registers),
-        (Some(address), _) => Err((line.len().max(address), "the registers, \"A:\" first,".to_owned())),
+    let result = match (address(line, registers.unwrap_or(line.len())), registers) {
+        (Some(address), Some(registers)) => instruction(line, address, registers),
+        // Without registers it is a line that was cut only if it begins like one; chatter may name addresses too.
+        (Some(0), None) => Err((line.len(), "the registers, \"A:\" first,".to_owned())),
+        (_, None) => return Reading::Noise,
         (None, Some(_)) => {
             Err((0, "an address of 4 hexadecimal digits, two spaces and the instruction's bytes".to_owned()))
         }
@@ -34,8 +34,9 @@ pub(super) fn read(line: &str) -> Reading {
     result.map_or_else(|(at, expected)| Reading::Malformed { at, expected }, Reading::Instruction)
 }
 
-/// Where an address begins: four hexadecimal digits, two spaces, two digits.
-fn address(line: &str) -> Option<usize> {
+/// Where the last address before a byte begins: four hexadecimal digits, two spaces, two digits. What looks like one
+/// before it is a prefix.
+fn address(line: &str, before: usize) -> Option<usize> {
     let bytes = line.as_bytes();
     let begins = |at: &usize| {
         (*at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
@@ -43,7 +44,7 @@ fn address(line: &str) -> Option<usize> {
             && bytes.get(at + 4..at + 6) == Some(b"  ")
             && hex_at(bytes, at + 6, 2).is_some()
     };
-    (0..bytes.len()).find(begins)
+    (0..before).rev().find(begins)
 }
 
 /// Where the registers begin: `A:`, a hexadecimal number, and `X:` after it.
