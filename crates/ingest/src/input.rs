@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use encoding_rs_io::DecodeReaderBytesBuilder;
@@ -20,6 +20,8 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Lines of a capture, with their numbers.
 pub struct Input {
     name: String,
+    /// The file that is read, if it is one.
+    file: Option<PathBuf>,
     reader: Box<dyn BufRead>,
     compressed: bool,
     consumed: Rc<Cell<u64>>,
@@ -57,7 +59,19 @@ impl Input {
             return Err(Error::new(ErrorKind::Io, format!("{name}: this is a folder, not a capture")));
         }
         let total = metadata.is_file().then_some(metadata.len());
-        Input::new(&name, file, total)
+        Ok(Input { file: std::fs::canonicalize(path).ok(), ..Input::new(&name, file, total)? })
+    }
+
+    /// Refuses to let a trace take the place of what is read.
+    ///
+    /// # Errors
+    /// `out` is the file that is read.
+    pub(crate) fn is_not(&self, out: &Path) -> Result<(), Error> {
+        if self.file.is_some() && std::fs::canonicalize(out).ok() == self.file {
+            let rule = "this is what is read; a trace cannot take its place";
+            return Err(Error::new(ErrorKind::Io, format!("{}: {rule}", out.display())));
+        }
+        Ok(())
     }
 
     /// A capture in memory; errors call it `name`.
@@ -84,7 +98,7 @@ impl Input {
         } else {
             Box::new(whole)
         };
-        Ok(Input { name: name.to_owned(), reader, compressed, consumed, total, line: 0, cut: false })
+        Ok(Input { name: name.to_owned(), file: None, reader, compressed, consumed, total, line: 0, cut: false })
     }
 
     /// What errors call the capture.

@@ -149,6 +149,7 @@ struct Noise {
 /// A line that cannot be read, with its number; or the trace cannot be written, or the work was stopped. Nothing is left
 /// behind.
 pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Imported, Error> {
+    input.is_not(how.out)?;
     let mut input = input.transcoded()?;
     let mut importer = Importer { how, writer: None, columns: Vec::new(), pending: None, early: None, report: empty() };
     let mut bytes = Vec::new();

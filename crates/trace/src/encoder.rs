@@ -16,6 +16,8 @@ use crate::{Loss, Meta, Summarizer};
 
 /// Ticks after which the digests gathered so far are written out, so that they need not be held for the whole run.
 const SEGMENT_TICKS: u32 = 65_536;
+/// Bytes of summaries after which they are written out too.
+const SEGMENT_BYTES: usize = 4 << 20;
 /// Bytes that a page's row occupies in memory beside its content.
 const PAGE_KEY: usize = 8;
 
@@ -187,7 +189,7 @@ impl Encoder {
         });
         tick_runs_of(ticks).for_each(|run| push_run(&mut self.segment.tick_runs, run));
         self.segment.summaries.push(&self.summarizer.block(&rows));
-        if self.segment.digests.len() >= SEGMENT_TICKS as usize {
+        if self.segment.digests.len() >= SEGMENT_TICKS as usize || self.segment.summaries.bytes() >= SEGMENT_BYTES {
             self.end_segment();
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, Tick, TickBuilder};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::{
     BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, Opening, Options, TraceIndex,
@@ -54,6 +54,12 @@ impl TraceWriter {
         if !overwrite && path.exists() {
             return Err(exists(path));
         }
+        // What a link leads to is replaced, not the link.
+        let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if path.exists() && !path.is_file() {
+            let rule = "this is no regular file, and cannot be replaced by a trace";
+            return Err(Error::new(ErrorKind::Io, format!("{}: {rule}", path.display())));
+        }
         let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name());
         let Some(name) = name else {
             return Err(Error::new(ErrorKind::Io, format!("{}: this is not the name of a file", path.display())));
@@ -73,7 +79,9 @@ impl TraceWriter {
             _ => Error::io(path, "create the trace", &error),
         })?;
         // The lock tells a writer at work from what a killed one left. Where files cannot be locked, nothing is told.
-        let _ = file.as_file().try_lock();
+        if let Err(std::fs::TryLockError::WouldBlock) = file.as_file().try_lock() {
+            return Err(taken(&partial));
+        }
         let encoder = Encoder::new(meta, layout, options);
         Ok(TraceWriter { encoder, file, path: path.to_owned(), overwrite })
     }
@@ -157,6 +165,12 @@ impl Finished {
     /// [`ErrorKind::Exists`] when a file has come to stand there meanwhile and was not to be overwritten;
     /// [`ErrorKind::Io`] otherwise. Nothing is left behind.
     pub fn publish(self) -> Result<(), Error> {
+        if !is_still_at(self.file.as_file(), self.file.path()) {
+            // What stands there is not ours to remove.
+            let place = self.file.into_temp_path().keep().unwrap_or(self.path);
+            let rule = "another writer took the place of the unfinished trace";
+            return Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", place.display())));
+        }
         let persisted =
             if self.overwrite { self.file.persist(&self.path) } else { self.file.persist_noclobber(&self.path) };
         persisted.map(drop).map_err(|error| match error.error.kind() {
@@ -165,55 +179,78 @@ impl Finished {
         })
     }
 
-    /// Gives several traces their final names: all of them, or on an error none. Until all have theirs, a trace that one
-    /// replaces stands beside it with `.replaced` appended.
+    /// Gives several traces their final names: all of them, or on an error none. Until all have theirs, what one replaces
+    /// has a second name beside it. Gives the second names that could not be removed.
     ///
     /// # Errors
     /// As for [`Finished::publish`], for the first that fails.
-    pub fn publish_all(traces: Vec<Finished>) -> Result<(), Error> {
+    pub fn publish_all(traces: Vec<Finished>) -> Result<Vec<PathBuf>, Error> {
+        let several = traces.len() > 1;
         let mut done = Vec::with_capacity(traces.len());
         for trace in traces {
             let path = trace.path.clone();
-            match trace.publish_beside() {
-                Ok(replaced) => done.push((path, replaced)),
-                Err(error) => return Err(take_back(&done, error)),
+            let kept = if several && trace.overwrite && path.exists() { Some(keep(&path)) } else { None };
+            let published = kept.transpose().and_then(|kept| trace.publish().map(|()| kept));
+            match published {
+                Ok(kept) => done.push((path, kept)),
+                Err(error) => return Err(take_back(done, error)),
             }
         }
-        for replaced in done.into_iter().filter_map(|(_, replaced)| replaced) {
-            std::fs::remove_file(&replaced).map_err(|error| Error::io(&replaced, "remove a replaced trace", &error))?;
-        }
-        Ok(())
-    }
-
-    /// Gives the trace its final name and keeps what it replaces: the other name of that.
-    fn publish_beside(self) -> Result<Option<PathBuf>, Error> {
-        if !(self.overwrite && self.path.is_file()) {
-            return self.publish().map(|()| None);
-        }
-        let (path, replaced) = (self.path.clone(), self.path.with_added_extension("replaced"));
-        std::fs::rename(&path, &replaced).map_err(|error| Error::io(&path, "set the old trace aside", &error))?;
-        match self.publish() {
-            Ok(()) => Ok(Some(replaced)),
-            Err(error) => Err(take_back(&[(path, Some(replaced))], error)),
-        }
+        let leftover = |(_, kept): (PathBuf, Option<TempPath>)| {
+            let kept = kept?;
+            let path = kept.to_path_buf();
+            kept.close().err().map(|_| path)
+        };
+        Ok(done.into_iter().filter_map(leftover).collect())
     }
 }
 
-/// Undoes what was published before `error` came, each a trace's name and where what it replaced stands. What cannot be
-/// undone is added to the error.
-fn take_back(done: &[(PathBuf, Option<PathBuf>)], error: Error) -> Error {
-    let undone = |(path, replaced): &(PathBuf, Option<PathBuf>)| match replaced {
-        Some(replaced) => std::fs::rename(replaced, path),
-        None => std::fs::remove_file(path),
+/// Gives the file at `path` a second name beside it.
+fn keep(path: &Path) -> Result<TempPath, Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(path.file_name().unwrap_or_default()).suffix(".replaced");
+    let linked = builder.make_in(folder, |second| std::fs::hard_link(path, second));
+    // Some file systems have no second names; there the file is set aside under another one.
+    let kept = linked.or_else(|_| builder.make_in(folder, |second| std::fs::rename(path, second)));
+    kept.map(NamedTempFile::into_temp_path).map_err(|error| Error::io(path, "keep the trace that is replaced", &error))
+}
+
+/// Undoes what was published before `error` came, each a trace's name and the second name of what it replaced. What cannot
+/// be undone is added to the error.
+fn take_back(done: Vec<(PathBuf, Option<TempPath>)>, error: Error) -> Error {
+    let undo = |(path, kept): (PathBuf, Option<TempPath>)| {
+        let undone = match kept {
+            Some(kept) => kept.persist(&path).map_err(|stuck| {
+                let why = format!("{}: {}", stuck.path.display(), stuck.error);
+                // The old trace is not lost with its second name.
+                let _ = stuck.path.keep();
+                why
+            }),
+            None => std::fs::remove_file(&path).map_err(|why| format!("{}: {why}", path.display())),
+        };
+        undone.err()
     };
-    let stuck =
-        |entry: &(PathBuf, Option<PathBuf>)| undone(entry).err().map(|why| format!("{}: {why}", entry.0.display()));
-    let stuck: Vec<String> = done.iter().filter_map(stuck).collect();
+    let stuck: Vec<String> = done.into_iter().filter_map(undo).collect();
     if stuck.is_empty() {
         return error;
     }
     let rest = format!("{error}; and what was published before could not be taken back: {}", stuck.join("; "));
     Error::new(error.kind(), rest)
+}
+
+/// Whether the open file is the one that stands at `path`.
+#[cfg(unix)]
+fn is_still_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(mine), Ok(there)) = (file.metadata(), std::fs::metadata(path)) else { return false };
+    (mine.dev(), mine.ino()) == (there.dev(), there.ino())
+}
+
+/// An open file cannot be removed here, so nobody can have taken its place.
+#[cfg(not(unix))]
+fn is_still_at(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 fn exists(path: &Path) -> Error {
@@ -383,9 +420,11 @@ impl<S: Source> Trace<S> {
         let read = |range: Range<u64>, into: &mut Vec<u8>| {
             self.source.read(range, into).map_err(|error| Error::io(&self.name, "read the trace", &error))
         };
-        decoder
-            .decode(&self.index.layout, entry, channels, read)
-            .map_err(|error| if error.kind() == ErrorKind::Io { error } else { error.in_file(&self.name) })
+        let rows = decoder.decode(&self.index.layout, entry, channels, read).and_then(|rows| {
+            let rule = "the block's ticks are not those that the index gives";
+            if self.index.has_exactly(rows.ticks()) { Ok(rows) } else { Err(Error::damaged(entry.offset, rule)) }
+        });
+        rows.map_err(|error| if error.kind() == ErrorKind::Io { error } else { error.in_file(&self.name) })
     }
 
     /// The digest of every tick of a segment. Segments follow one another and cover the trace; [`Trace::segments`] tells

@@ -120,6 +120,15 @@ impl TraceIndex {
         Some((self.tick_runs.first()?.first, self.tick_runs.last()?.last()))
     }
 
+    /// Whether ascending ticks are all that the trace has from the first to the last of them.
+    pub(crate) fn has_exactly(&self, ticks: &[Tick]) -> bool {
+        let Some(&first) = ticks.first() else { return true };
+        let from = self.tick_runs.partition_point(|run| run.last() < first);
+        let runs = self.tick_runs[from..].iter().map(|run| (run.first.max(first), run.last()));
+        let mut expected = runs.flat_map(|(first, last)| (first.0..=last.0).map(Tick));
+        ticks.iter().all(|&tick| expected.next() == Some(tick))
+    }
+
     /// Index in [`TraceIndex::blocks`] of the block whose ticks span `tick`, if one does.
     pub fn block_of(&self, tick: Tick) -> Option<usize> {
         let index = self.blocks.partition_point(|block| block.last_tick < tick);
@@ -159,6 +168,8 @@ struct Partial {
     tick_runs: Vec<TickRun>,
     loss: Vec<Loss>,
     entries: Vec<SegmentEntry>,
+    /// The sections that were read, and so checked to their ends.
+    sections: Vec<Range<u64>>,
 }
 
 impl Opening {
@@ -203,7 +214,8 @@ impl Opening {
                 State::Meta(FILE_HEADER..header.head(FILE_HEADER).end)
             }
             State::Meta(_) => {
-                let (_, head) = section::read_head(Tag::Meta, FILE_HEADER, bytes, self.file_len)?;
+                let (header, head) = section::read_head(Tag::Meta, FILE_HEADER, bytes, self.file_len)?;
+                self.index.sections.push(FILE_HEADER..header.head(FILE_HEADER).end);
                 self.index.meta = Some(read_meta(head).map_err(|rule| Error::damaged(FILE_HEADER, rule))?);
                 State::Trailer
             }
@@ -229,7 +241,7 @@ impl Opening {
             }
             State::Done => panic!("the trace is open already"),
         };
-        Ok(())
+        if let State::Done = self.state { self.index.check_sections() } else { Ok(()) }
     }
 
     /// The opened trace.
@@ -264,6 +276,25 @@ impl Partial {
 
     fn next_loss(&self, at: usize) -> State {
         if at < self.losses.len() { State::Loss(at) } else { State::Done }
+    }
+
+    /// Every byte before the footer belongs to a section that the index names: one that it does not name, a loss for
+    /// instance, would be missed in silence.
+    fn check_sections(&mut self) -> Result<(), Error> {
+        let mut all = std::mem::take(&mut self.sections);
+        all.extend(self.blocks.iter().map(|block| block.offset..block.end()));
+        all.sort_unstable_by_key(|section| section.start);
+        let mut end = FILE_HEADER;
+        for section in all.iter().map(|section| section.start..section.end).chain([self.footer..self.footer]) {
+            if section.start != end {
+                return Err(Error::damaged(
+                    end,
+                    format!("no section that the index names ends at byte {}", section.start),
+                ));
+            }
+            end = section.end;
+        }
+        Ok(())
     }
 
     fn read_footer(&mut self, bytes: &[u8], end: u64) -> Result<(), Error> {
@@ -349,6 +380,7 @@ impl Partial {
             return Err(damaged("the runs of ticks are not those of the blocks".to_owned()));
         }
         let tail = header.tail(offset);
+        self.sections.push(offset..tail.end);
         let digests = tail.start..tail.start + counted * 8;
         if digests.end > tail.end {
             return Err(damaged(format!("the digests of {counted} ticks do not fit {} bytes", header.tail_len)));
@@ -365,7 +397,8 @@ impl Partial {
 
     fn read_loss(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {
         let (offset, _) = self.losses[at];
-        let (_, head) = section::read_head(Tag::Loss, offset, bytes, self.footer)?;
+        let (header, head) = section::read_head(Tag::Loss, offset, bytes, self.footer)?;
+        self.sections.push(offset..header.head(offset).end);
         let loss = records::access::<ArchivedLossRecord>(head).and_then(ArchivedLossRecord::loss);
         self.loss.push(loss.map_err(|rule| Error::damaged(offset, rule))?);
         Ok(())

@@ -153,6 +153,11 @@ pub(crate) struct SummariesRecord {
 }
 
 impl SummariesRecord {
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.channel_digests.len() * 8 + self.rows.len() * 4 + self.ticks_with_input.len() * 4 + self.changed.len()
+    }
+
     pub(crate) fn push(&mut self, summary: &BlockSummary) {
         self.channel_digests.extend(summary.channel_digests.iter().map(|digest| digest.0));
         self.rows.extend(&summary.rows);

@@ -113,8 +113,12 @@ fn several_traces_get_their_names_together_or_not_at_all() {
         (fs::read(path("a.cdt")).unwrap(), fs::read(path("c.cdt")).unwrap()),
         (b"good".to_vec(), b"mine".to_vec())
     );
-    Finished::publish_all(vec![finished("a.cdt", true), finished("b.cdt", true)]).unwrap();
-    assert_eq!(names(&folder), ["a.cdt", "b.cdt", "c.cdt"]);
+    fs::write(path("a.cdt.replaced"), "mine").unwrap();
+    let left = Finished::publish_all(vec![finished("a.cdt", true), finished("b.cdt", true)]).unwrap();
+    assert_eq!(
+        (left.len(), names(&folder)),
+        (0, ["a.cdt", "a.cdt.replaced", "b.cdt", "c.cdt"].map(str::to_owned).to_vec())
+    );
     assert_eq!(Trace::open(&path("a.cdt")).unwrap().index().end_reason, "complete");
 }
 
@@ -240,4 +244,37 @@ fn writes_until_it_fails() {
         finished.append(Tick(tick), fill).unwrap();
     }
     assert_eq!(finished.finish("complete").unwrap_err().kind(), ErrorKind::Io);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_replaced_and_links_are_followed() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    let (kind, message) = refused(create(&path("socket"), true), &folder);
+    assert_eq!(
+        (kind, message.as_str()),
+        (ErrorKind::Io, "socket: this is no regular file, and cannot be replaced by a trace")
+    );
+    drop(socket);
+    fs::write(path("real.cdt"), "old").unwrap();
+    std::os::unix::fs::symlink(path("real.cdt"), path("link.cdt")).unwrap();
+    create(&path("link.cdt"), true).unwrap().finish("complete").unwrap();
+    assert!(fs::symlink_metadata(path("link.cdt")).unwrap().is_symlink());
+    assert_eq!(Trace::open(&path("real.cdt")).unwrap().index().end_reason, "complete");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_trace_whose_place_was_taken_is_not_named() {
+    let folder = folder();
+    let path = folder.path().join("run.cdt");
+    let finished = create(&path, false).unwrap().complete("complete").unwrap();
+    let partial = folder.path().join("run.cdt.partial");
+    fs::remove_file(&partial).unwrap();
+    fs::write(&partial, "another's").unwrap();
+    let (kind, message) = refused(finished.publish(), &folder);
+    assert!(kind == ErrorKind::Exists && message.contains("another writer"), "{message}");
+    assert!(!path.exists() && partial.exists());
 }

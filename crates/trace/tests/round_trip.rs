@@ -13,6 +13,7 @@ use cdt_schema::{
     Channel, ChannelSet, Column, ContentDigest, Continuity, Digest, DigestSequence, Layout, LayoutSpec, MemoryLayout,
     PageId, RowError, Rows, Scalar, TableId, TableKind, Tick, TickBuilder, TickDigester,
 };
+use cdt_testkit::surgery::{elements, seal, seal_segment, sections};
 use cdt_testkit::{full_layout, meta, plain_layout, write_full, write_plain};
 use cdt_trace::{BlockSummary, Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Trace};
 
@@ -371,4 +372,36 @@ fn the_memory_that_blocks_begin_with_does_not_make_them_short() {
     }
     let trace = open(encoder.finish("complete").0).unwrap();
     assert_eq!(trace.index().blocks.len(), 2, "768 ticks of one page fill a block");
+}
+
+/// Ticks 0, 1, 5 and 9 in one block, whose index says 4 for 5, behind checksums that are right.
+#[test]
+fn an_index_with_other_ticks_than_the_blocks_is_told() {
+    let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), Options::LIVE);
+    for number in [0, 1, 5, 9] {
+        encoder.append(Tick(number), |tick| tick.state(&[Scalar::U32(0), Scalar::F32(0.0)])).unwrap();
+    }
+    let mut bytes = encoder.finish("complete").0;
+    let segment = sections(&bytes).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
+    let run = elements(&bytes, segment.head.end - 24, 8)[1].start;
+    assert_eq!(bytes[run], 5);
+    bytes[run] = 4;
+    seal_segment(&mut bytes, &segment);
+    let error = open(bytes).unwrap().block(0, ChannelSet::ALL).unwrap_err();
+    assert!(error.to_string().contains("ticks are not those that the index gives"), "{error}");
+}
+
+#[test]
+fn a_section_that_nothing_names_is_told() {
+    let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), Options::LIVE);
+    encoder.record_loss(&Loss { kind: LossKind::CappedRows, from: Tick(0), to: None, detail: String::new() });
+    let mut bytes = encoder.finish("complete").0;
+    open(bytes.clone()).unwrap();
+    let footer = sections(&bytes).pop().unwrap();
+    let count = footer.head.end - 24 + 4;
+    assert_eq!(bytes[count], 1);
+    bytes[count] = 0;
+    seal(&mut bytes, &footer);
+    let error = open(bytes).unwrap_err();
+    assert!(error.to_string().contains("no section that the index names"), "{error}");
 }

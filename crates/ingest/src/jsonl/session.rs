@@ -90,6 +90,9 @@ pub enum RunOutcome {
 /// The session's first row is at fault, the input cannot be read, a trace cannot be written, or the work was stopped.
 /// Nothing was written then.
 pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<Finalized, Error> {
+    if let Destination::File(path) = &how.destination {
+        input.is_not(path)?;
+    }
     let mut line = Vec::new();
     let found = input.next_line(&mut line)?;
     let start = |error: Fault| Error::new(ErrorKind::Line, error.on_line(input.name(), input.line().max(1)));
@@ -497,9 +500,10 @@ impl Session<'_> {
             };
             reports.push(RunReport { run_id, outcome });
         }
-        Finished::publish_all(traces)?;
+        let left = Finished::publish_all(traces)?;
         let mut faults = self.faults.listed;
-        let more = self.faults.count - faults.len() as u64;
+        faults.extend(left.iter().map(|path| format!("{}: a replaced trace could not be removed", path.display())));
+        let more = self.faults.count.saturating_sub(LISTED_FAULTS as u64);
         if more > 0 {
             faults.push(format!("{}: and {more} more lines at fault", self.name));
         }
