@@ -239,6 +239,26 @@ fn session_of(runs: u32) -> String {
     capture
 }
 
+#[test]
+fn text_of_a_capture_does_not_reach_the_terminal_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = session_of(1).replace(r#""name":"g""#, r#""name":"g\u001b[2J\nHEALTHY""#);
+    std::fs::write(folder.path().join("c.jsonl"), capture).unwrap();
+    expect(folder.path(), 0, "finalize c.jsonl -o t.cdt");
+    let out = expect(folder.path(), 0, "info t.cdt");
+    assert!(out.contains(r"g\u{1b}[2J\nHEALTHY"), "{out}");
+}
+
+#[test]
+fn what_to_do_next_asks_the_same_question() {
+    let folder = demo_traces();
+    std::fs::rename(folder.path().join("candidate.cdt"), folder.path().join("the candidate.cdt")).unwrap();
+    let words = ["diff", "reference.cdt", "the candidate.cdt", "--ticks", "..2000", "--sustain", "9", "--whole"];
+    let out = String::from_utf8(cdt(folder.path(), &words).stdout).unwrap();
+    let next = "cdt focus reference.cdt 'the candidate.cdt' --ticks 0..2000 --sustain 9 --whole";
+    assert!(out.contains(next), "{out}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_session_may_have_more_runs_than_the_usual_limit_of_open_files() {

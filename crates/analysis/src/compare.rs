@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use cdt_projections::{Value, cell};
 use cdt_schema::columns::{entities, events, memory};
-use cdt_schema::{Channel, ChannelSet, ColumnType, Layout, Path, Role, Rows, Scalar, TableId, TableKind, Tick, Uid};
+use cdt_schema::{Channel, ChannelSet, Layout, Path, Role, Rows, Scalar, TableId, TableKind, Tick, Uid};
 use serde::Serialize;
 
 use crate::report::{channel_name, tick_number};
@@ -28,6 +28,8 @@ pub struct Cell {
     pub row: RowKey,
     /// The column; `None` for the row as a whole.
     pub column: Option<usize>,
+    /// The member of a list that stands there.
+    pub member: Option<usize>,
 }
 
 impl Cell {
@@ -43,7 +45,10 @@ impl Cell {
             return None;
         }
         Some(match self.column {
-            Some(column) => cell(rows, id, column, row),
+            Some(column) => match (cell(rows, id, column, row), self.member) {
+                (Value::List(members), Some(member)) => Value::Scalar(members.get(member)?.1),
+                (value, _) => value,
+            },
             None => whole_row(rows, id, row),
         })
     }
@@ -177,18 +182,21 @@ impl Comparison<'_> {
             return;
         }
         let kind = self.layout().tables()[id.0].kind;
-        let first = self.reference.range(id).start;
+        let firsts = (self.reference.range(id).start, self.candidate.range(other).start);
         for position in 0..a.len().max(b.len()) {
-            let shown = a.get(position).map_or(position, |row| row - first);
+            let (left, right) = (a.get(position), b.get(position));
+            let shown = left.map(|row| row - firsts.0).or(right.map(|row| row - firsts.1)).unwrap_or(position);
             let path = Path::row(self.layout(), id, shown);
             let key = RowKey::Position(shown);
-            match (a.get(position), b.get(position)) {
+            match (left, right) {
                 (Some(&a), Some(&b)) => self.row(id, other, a, b, &path, key),
                 (a, b) => {
                     let reference = a.map(|&row| whole_row(self.reference.rows, id, row));
                     let candidate = b.map(|&row| whole_row(self.candidate.rows, other, row));
-                    let cell = Cell { table: kind, row: key, column: None };
-                    self.push(id, &path, Some(cell), reference, candidate);
+                    // The rows of a tick that stand at a place have nothing to do with those of another tick there.
+                    let cell = matches!(kind, TableKind::State | TableKind::Step | TableKind::Checkpoint);
+                    let cell = cell.then_some(Cell { table: kind, row: key, column: None, member: None });
+                    self.push(id, &path, cell, reference, candidate);
                 }
             }
         }
@@ -206,13 +214,15 @@ impl Comparison<'_> {
             if left.table(id).columns[column].same(a, &right.table(other).columns[column], b) {
                 continue;
             }
-            let cell = Cell { table: schema.kind, row: key, column: Some(column) };
+            let cell = Cell { table: schema.kind, row: key, column: Some(column), member: None };
             let (reference, candidate) =
                 (cdt_projections::cell(left, id, column, a), cdt_projections::cell(right, other, column, b));
             match (&reference, &candidate) {
                 (Value::List(x), Value::List(y)) if same_names(x, y) => {
-                    for ((name, x), (_, y)) in x.iter().zip(y).filter(|((_, x), (_, y))| x != y) {
+                    let pairs = x.iter().zip(y).enumerate();
+                    for (number, ((name, x), (_, y))) in pairs.filter(|(_, ((_, x), (_, y)))| x != y) {
                         let member = path.field(&declared.name).field(name);
+                        let cell = Cell { member: Some(number), ..cell };
                         self.push(id, &member, Some(cell), Some(Value::Scalar(*x)), Some(Value::Scalar(*y)));
                     }
                 }
@@ -240,7 +250,13 @@ impl Comparison<'_> {
                     let reference = a.map(|row| whole_row(self.reference.rows, id, row));
                     let candidate = b.map(|row| whole_row(self.candidate.rows, other, row));
                     let table = self.layout().tables()[id.0].kind;
-                    self.push(id, &path, Some(Cell { table, row: key, column: None }), reference, candidate);
+                    self.push(
+                        id,
+                        &path,
+                        Some(Cell { table, row: key, column: None, member: None }),
+                        reference,
+                        candidate,
+                    );
                 }
             }
         }
@@ -268,8 +284,9 @@ impl Comparison<'_> {
         if let (None, None) = (a.get(shared), b.get(shared)) {
             return;
         }
-        let position = shared.min(a.len().max(b.len()) - 1);
-        let path = Path::row(self.layout(), id, position);
+        let place = |rows: &[usize], first: usize| rows.get(shared).map(|row| row - first);
+        let (left, right) = (self.reference.range(id).start, self.candidate.range(other).start);
+        let path = Path::row(self.layout(), id, place(&a, left).or(place(&b, right)).unwrap_or(shared));
         let reference = a.get(shared).map(|&row| event_text(self.reference.rows, id, row));
         let candidate = b.get(shared).map(|&row| event_text(self.candidate.rows, other, row));
         self.push(id, &path, None, reference, candidate);
@@ -298,15 +315,45 @@ impl Comparison<'_> {
         let reference = image(self.reference, id);
         let candidate = image(self.candidate, other);
         let mut at = 0;
-        while let Some(start) = (at..reference.len()).find(|&byte| reference[byte] != candidate[byte]) {
-            let same = (start..reference.len()).find(|&byte| reference[byte] == candidate[byte]);
-            let end = same.unwrap_or(reference.len());
+        let mut ranges = 0;
+        while let Some(start) = first_difference(&reference, &candidate, at) {
+            ranges += 1;
+            // Ranges with little between them are one, and when there are very many the last holds all the rest.
+            let end = if ranges == MOST_RANGES { reference.len() } else { end_of_range(&reference, &candidate, start) };
+            let last = (start..end).rev().find(|&byte| reference[byte] != candidate[byte]);
+            let end = last.map_or(end, |last| last + 1);
             let path = Path::memory(start, end);
-            let bytes = |image: &[u8]| Some(Value::Page(image[start..end].to_vec()));
+            let bytes = |image: &[u8]| Some(Value::bytes(&image[start..end]));
             self.push(id, &path, None, bytes(&reference), bytes(&candidate));
             at = end;
         }
     }
+}
+
+/// Equal bytes between two differing ones that separate two ranges.
+const APART: usize = 16;
+/// Most ranges of memory that are told apart.
+const MOST_RANGES: usize = 256;
+
+fn first_difference(a: &[u8], b: &[u8], from: usize) -> Option<usize> {
+    // Whole chunks first: memory is mostly equal.
+    let (mut at, chunk) = (from, 256);
+    while at + chunk <= a.len() && a[at..at + chunk] == b[at..at + chunk] {
+        at += chunk;
+    }
+    (at..a.len()).find(|&byte| a[byte] != b[byte])
+}
+
+fn end_of_range(a: &[u8], b: &[u8], start: usize) -> usize {
+    let mut last = start;
+    let mut at = start + 1;
+    while at < a.len() && at - last <= APART {
+        if a[at] != b[at] {
+            last = at;
+        }
+        at += 1;
+    }
+    last + 1
 }
 
 fn same_names(a: &[(String, Scalar)], b: &[(String, Scalar)]) -> bool {
@@ -321,12 +368,11 @@ fn lesser<I: Iterator<Item = (Uid, usize)>>(left: &mut Peekable<I>, right: &mut 
     }
 }
 
-/// The scalars of a row, as a list.
+/// The cells of a row but its keys.
 fn whole_row(rows: &Rows, id: TableId, row: usize) -> Value {
     let schema = &rows.layout().tables()[id.0];
     let columns = schema.columns.iter().enumerate().skip(schema.key_columns());
-    let scalars = columns.filter(|(_, column)| matches!(column.column_type, ColumnType::Scalar(_)));
-    Value::List(scalars.map(|(index, column)| (column.name.clone(), rows.scalar(id, index, row))).collect())
+    Value::Row(columns.map(|(index, column)| (column.name.clone(), cell(rows, id, index, row))).collect())
 }
 
 fn event_text(rows: &Rows, id: TableId, row: usize) -> Value {

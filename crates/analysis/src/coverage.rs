@@ -1,11 +1,9 @@
 //! How much of a trace a window holds, and which fields never change in it: from the block summaries where a block lies
 //! within the window, from the rows where it does not.
 
-use std::rc::Rc;
-
 use cdt_projections::Window;
 use cdt_schema::{Channel, ChannelSet, Column, Layout, Rows, TableId};
-use cdt_trace::{BlockEntry, BlockSummary, Source, Trace};
+use cdt_trace::{BlockEntry, BlockSummary, Source, Trace, Watch};
 
 use crate::Error;
 use crate::ticks::CommonTicks;
@@ -46,11 +44,18 @@ impl Coverage {
         trace: &Trace<S>,
         ticks: &CommonTicks,
         channels: ChannelSet,
+        watch: &dyn Watch,
     ) -> Result<Coverage, Error> {
         let mut coverage = Coverage::empty(trace.layout());
-        let mut first: Vec<Option<(Rc<Rows>, usize)>> = vec![None; trace.layout().tables().len()];
-        for block in 0..trace.index().blocks.len() {
-            let rows = Rc::new(trace.block(block, channels)?);
+        let mut first: Vec<Option<Vec<Vec<u8>>>> = vec![None; trace.layout().tables().len()];
+        for (block, entry) in trace.index().blocks.iter().enumerate() {
+            if watch.cancelled() {
+                return Err(Error::cancelled());
+            }
+            if !ticks.touch(entry.first_tick, entry.last_tick) {
+                continue;
+            }
+            let rows = trace.block(block, channels)?;
             for tick in (0..rows.ticks().len()).filter(|&tick| ticks.contains(rows.ticks()[tick])) {
                 coverage.add_tick(&rows, tick, &mut first);
             }
@@ -59,18 +64,20 @@ impl Coverage {
     }
 
     /// Adds a tick. A field has changed when a value differs from that of its table's `first` row.
-    fn add_tick(&mut self, rows: &Rc<Rows>, tick: usize, first: &mut [Option<(Rc<Rows>, usize)>]) {
+    fn add_tick(&mut self, rows: &Rows, tick: usize, first: &mut [Option<Vec<Vec<u8>>>]) {
         for (table, schema) in rows.layout().tables().iter().enumerate() {
             if !rows.loaded().contains(schema.channel) {
                 continue;
             }
             let id = TableId(table);
+            let columns = &rows.table(id).columns;
             let counted = rows.behavioural_rows(id, rows.range(id, tick));
             self.rows[table] += counted.len() as u64;
             for row in counted {
-                let (origin, at) = first[table].get_or_insert_with(|| (rows.clone(), row));
-                for (column, values) in rows.table(id).columns.iter().enumerate() {
-                    self.changed[table][column] |= !values.same(row, &origin.table(id).columns[column], *at);
+                let origin =
+                    first[table].get_or_insert_with(|| columns.iter().map(|column| bytes(column, row)).collect());
+                for (column, values) in columns.iter().enumerate() {
+                    self.changed[table][column] |= bytes(values, row) != origin[column];
                 }
             }
         }
@@ -141,4 +148,12 @@ fn part_of(entry: &BlockEntry, window: Window) -> Part {
 
 fn varies(column: &Column, rows: &[usize]) -> bool {
     rows.iter().any(|&row| !column.same(row, column, rows[0]))
+}
+
+/// A cell's content.
+fn bytes(column: &Column, row: usize) -> Vec<u8> {
+    match column {
+        Column::Bytes(_) => column.bytes(row).to_vec(),
+        _ => column.bits(row).to_le_bytes().to_vec(),
+    }
 }

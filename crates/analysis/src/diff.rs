@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use cdt_projections::{BlockCursor, Window};
-use cdt_schema::{Channel, ChannelSet, Digest, Layout, Path, Role, TableId, Tick};
+use cdt_schema::{Channel, ChannelSet, Digest, Layout, Path, Role, TableId, TableKind, Tick};
 use cdt_trace::{Loss, Source, Trace, Watch};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -59,11 +59,12 @@ pub fn diff<R: Source, C: Source>(
     }
     let Some((first, last)) = plan.span else { return Ok(report) };
     report.ends = plan.ends;
-    report.compared = compared(reference, candidate, &plan)?;
+    report.compared = compared(reference, candidate, &plan, watch)?;
     let end = last_before(reference, last).max(last_before(candidate, last)).unwrap_or(last);
     let mut walk = Walk::new(reference, candidate, &plan, options, end);
     walk.behaviour(watch)?;
     walk.diagnostics(watch)?;
+    report.compared.whole = options.whole;
     report.compared.window = Some(format!("{first}..{}", u64::from(last.0) + 1));
     walk.finish(&mut report)?;
     report.verdict = match (report.first_mismatch.is_some(), report.compared.values) {
@@ -80,6 +81,16 @@ pub fn diff<R: Source, C: Source>(
         }
     };
     Ok(report)
+}
+
+/// Why two traces cannot be compared, if they cannot: the report says so.
+pub(crate) fn incomparable<R: Source, C: Source>(
+    reference: &Trace<R>,
+    candidate: &Trace<C>,
+    options: &DiffOptions,
+) -> Option<DiffReport> {
+    let plan = Plan::new(reference, candidate, options);
+    Some(plan.empty_report(reference, candidate, options)).filter(|report| !report.reasons.is_empty())
 }
 
 /// The last tick of a trace that is not after `last`.
@@ -123,8 +134,10 @@ impl Plan {
         reasons.extend(layout_reasons(left, right, channels));
         let (span, ends) = overlap(reference, candidate, options);
         match span {
-            None => reasons.push(no_common_ticks(reference, candidate)),
+            None => reasons.push(no_common_ticks(reference, candidate, options.window)),
             Some((first, last)) => {
+                // With the ends compared too, a loss behind the last tick that anybody has is inside.
+                let last = if options.whole && options.window.end.is_none() { Tick(u32::MAX) } else { last };
                 let sides = [(reference.index().loss.as_slice(), true), (candidate.index().loss.as_slice(), false)];
                 for (loss, is_reference) in sides {
                     reasons.extend(
@@ -140,7 +153,7 @@ impl Plan {
         let digests_compare = left.digest() == right.digest();
         let common = CommonTicks::of(&reference.index().tick_runs, &candidate.index().tick_runs, window);
         if span.is_some() && common.count() == 0 {
-            reasons.push(no_common_ticks(reference, candidate));
+            reasons.push(no_common_ticks(reference, candidate, options.window));
         }
         Plan { channels, span, window, common, reasons, masks: left_out.map(mask).collect(), ends, digests_compare }
     }
@@ -160,6 +173,7 @@ impl Plan {
             reasons: self.reasons.clone(),
             first_mismatch: None,
             first_sustained: None,
+            parted: None,
             channels: Vec::new(),
             episodes: Episodes::default(),
             compared: Compared::default(),
@@ -199,17 +213,16 @@ fn layout_reasons(left: &Layout, right: &Layout, channels: ChannelSet) -> Vec<Re
     left.differences(right).into_iter().filter(concerns).map(reason).collect()
 }
 
-fn no_common_ticks<R: Source, C: Source>(reference: &Trace<R>, candidate: &Trace<C>) -> Reason {
-    let range = |range: Option<(Tick, Tick)>| match range {
-        Some((first, last)) => format!("{first}..{}", u64::from(last.0) + 1),
-        None => "no ticks".to_owned(),
+fn no_common_ticks<R: Source, C: Source>(reference: &Trace<R>, candidate: &Trace<C>, window: Window) -> Reason {
+    let ticks = |index: &cdt_trace::TraceIndex| {
+        let own = CommonTicks::of(&index.tick_runs, &index.tick_runs, window);
+        match own.range() {
+            Some((first, last)) => format!("{} of {first}..{}", own.count(), u64::from(last.0) + 1),
+            None => "none".to_owned(),
+        }
     };
-    Reason {
-        code: ReasonCode::NoCommonTicks,
-        what: None,
-        reference: Some(range(reference.index().tick_range())),
-        candidate: Some(range(candidate.index().tick_range())),
-    }
+    let (reference, candidate) = (Some(ticks(reference.index())), Some(ticks(candidate.index())));
+    Reason { code: ReasonCode::NoCommonTicks, what: None, reference, candidate }
 }
 
 fn loss_inside(loss: &Loss, is_reference: bool) -> Reason {
@@ -259,17 +272,22 @@ fn overlap<R: Source, C: Source>(
 }
 
 /// What a trace has in the ticks that both have.
-fn coverage<S: Source>(trace: &Trace<S>, plan: &Plan) -> Result<Coverage, Error> {
+fn coverage<S: Source>(trace: &Trace<S>, plan: &Plan, watch: &dyn Watch) -> Result<Coverage, Error> {
     if plan.common.are_all(&trace.index().tick_runs, plan.window) {
         return Coverage::of(trace, plan.window, plan.channels);
     }
-    Coverage::of_some(trace, &plan.common, plan.channels)
+    Coverage::of_some(trace, &plan.common, plan.channels, watch)
 }
 
 /// The certificate.
-fn compared<R: Source, C: Source>(reference: &Trace<R>, candidate: &Trace<C>, plan: &Plan) -> Result<Compared, Error> {
-    let left = coverage(reference, plan)?;
-    let right = coverage(candidate, plan)?;
+fn compared<R: Source, C: Source>(
+    reference: &Trace<R>,
+    candidate: &Trace<C>,
+    plan: &Plan,
+    watch: &dyn Watch,
+) -> Result<Compared, Error> {
+    let left = coverage(reference, plan, watch)?;
+    let right = coverage(candidate, plan, watch)?;
     let layout = reference.layout();
     let mut compared = Compared { ticks: plan.common.count(), ..Compared::default() };
     let mut values = 0;
@@ -289,7 +307,8 @@ fn compared<R: Source, C: Source>(reference: &Trace<R>, candidate: &Trace<C>, pl
         let rows = (left.rows[index], right.rows[other]);
         let table = Path::table(layout, TableId(index));
         if rows == (0, 0) {
-            let why = "neither run has a row of it".to_owned();
+            let of_guest = if schema.kind == TableKind::Events { " that is the guest's" } else { "" };
+            let why = format!("neither run has a row of it{of_guest}");
             compared.never_compared.push(NeverCompared { what: table.to_string(), why });
             continue;
         }
@@ -481,8 +500,8 @@ impl<'a, R: Source, C: Source> Walk<'a, R, C> {
             report.first_mismatch = Some(self.mismatch(first.tick)?);
         }
         let all = std::mem::replace(&mut self.all, EpisodeTracker::new(1, Tick(0), 0));
-        let (episodes, lasting) = all.finish();
-        report.episodes = episodes;
+        let (episodes, lasting, parted) = all.finish();
+        (report.episodes, report.parted) = (episodes, parted);
         if let Some(tick) = lasting {
             report.first_sustained = Some(self.mismatch(tick)?);
         }

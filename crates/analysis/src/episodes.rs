@@ -13,6 +13,7 @@ pub(crate) struct EpisodeTracker {
     limit: usize,
     open: Option<OpenEpisode>,
     first_lasting: Option<Tick>,
+    parted: Option<Tick>,
     episodes: Episodes,
 }
 
@@ -33,11 +34,12 @@ impl EpisodeTracker {
             limit,
             open: None,
             first_lasting: None,
+            parted: None,
             episodes: Episodes::default(),
         }
     }
 
-    /// A tick differs in these channels. `follows` says that the tick before it in either run was the last one given.
+    /// A tick differs in these channels. `previous` is the tick before it that either run has.
     pub(crate) fn differs(&mut self, tick: Tick, previous: Option<Tick>, channels: ChannelSet) {
         match &mut self.open {
             Some(open) if Some(open.last) == previous => {
@@ -73,16 +75,18 @@ impl EpisodeTracker {
         if kind != EpisodeKind::Healed {
             self.first_lasting.get_or_insert(start);
         }
+        self.parted = to_the_end.then_some(start);
         if self.episodes.listed.len() < self.limit {
             let channels: Vec<Channel> = channels.iter().collect();
             self.episodes.listed.push(EpisodeReport { start, end, kind, to_the_end, channels });
         }
     }
 
-    /// All episodes, and where the first one began that lasts or that the window's end cut short.
-    pub(crate) fn finish(mut self) -> (Episodes, Option<Tick>) {
+    /// All episodes; where the first one began that lasts or that the window's end cut short; and where the one began that
+    /// reaches the window's end.
+    pub(crate) fn finish(mut self) -> (Episodes, Option<Tick>, Option<Tick>) {
         self.close();
-        (self.episodes, self.first_lasting)
+        (self.episodes, self.first_lasting, self.parted)
     }
 
     /// The numbers alone.
@@ -104,7 +108,7 @@ mod tests {
         for &tick in ticks {
             tracker.differs(Tick(tick), tick.checked_sub(1).map(Tick), ChannelSet::EMPTY);
         }
-        let (episodes, first) = tracker.finish();
+        let (episodes, first, _) = tracker.finish();
         let listed = episodes.listed.iter().map(|e| (e.start.0, e.end, e.kind, e.to_the_end)).collect();
         (listed, first.map(|tick| tick.0))
     }
@@ -133,7 +137,7 @@ mod tests {
     fn the_list_has_a_limit_and_the_counts_do_not() {
         let mut tracker = EpisodeTracker::new(5, Tick(100), 2);
         (0..40).step_by(2).for_each(|tick| tracker.differs(Tick(tick), None, ChannelSet::EMPTY));
-        let (episodes, _) = tracker.finish();
+        let (episodes, ..) = tracker.finish();
         assert_eq!((episodes.counts.count, episodes.listed.len()), (20, 2));
     }
 }

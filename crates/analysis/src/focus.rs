@@ -1,6 +1,8 @@
 //! One tick of two traces in depth: every value that differs, with its recent history on both sides, the draws side by
 //! side, and who came and went.
 
+use std::collections::BTreeSet;
+
 use cdt_projections::{BlockCursor, Value, cell};
 use cdt_schema::columns::rng;
 use cdt_schema::{Channel, Path, Rows, TableKind, Tick};
@@ -9,12 +11,14 @@ use serde::Serialize;
 
 use crate::cause::missing_tick;
 use crate::compare::{Difference, TickRows, differences};
-use crate::diff::{DiffOptions, diff, mismatch};
+use crate::diff::{DiffOptions, diff, incomparable, mismatch};
 use crate::report::{DiffReport, TraceFacts, Traces, channel_name, tick_number};
 use crate::{Cause, Error};
 
 /// Differing values that are shown in full.
 const SHOWN: usize = 200;
+/// Entities that are listed as having come or gone.
+const LISTED: usize = 50;
 /// Differing values whose history is shown.
 const WITH_HISTORY: usize = 24;
 
@@ -45,7 +49,7 @@ pub struct Focus {
     pub differences: Vec<FocusDifference>,
     /// The draws of the tick, side by side; empty when both drew the same.
     pub draws: Vec<DrawPair>,
-    /// Entities that came or went since the tick before.
+    /// Entities that came or went since the tick before, up to a limit.
     pub population: Population,
     /// The two traces.
     pub traces: Traces,
@@ -148,19 +152,27 @@ pub fn focus<R: Source, C: Source>(
         return Err(Error::not_there(format!("{reference}, {candidate}: {rule}")));
     }
     let report = match tick {
-        // Only whether the two can be compared at all is asked, so one tick is enough; that one has it alone is told below.
-        Some(tick) if has(reference, tick) && has(candidate, tick) => {
+        Some(tick) => {
+            let both = has(reference, tick) && has(candidate, tick);
             let window = cdt_projections::Window { start: tick, end: tick.next() };
-            diff(reference, candidate, &DiffOptions { window, ..options.clone() }, watch)?
+            let asked = if both { DiffOptions { window, ..options.clone() } } else { options.clone() };
+            if let Some(report) = incomparable(reference, candidate, &asked) {
+                return Ok(FocusOutcome::Nothing(Box::new(report)));
+            }
+            None
         }
-        _ => diff(reference, candidate, options, watch)?,
+        None => Some(diff(reference, candidate, options, watch)?),
     };
-    let chosen = match (tick, &report.first_sustained, &report.first_mismatch) {
-        _ if !report.reasons.is_empty() => return Ok(FocusOutcome::Nothing(Box::new(report))),
+    let sustained = report.as_ref().and_then(|report| report.first_sustained.as_ref());
+    let first = report.as_ref().and_then(|report| report.first_mismatch.as_ref());
+    let chosen = match (tick, sustained, first) {
         (Some(tick), ..) => (tick, "asked for"),
         (None, Some(mismatch), _) => (mismatch.tick, "the first sustained difference"),
         (None, None, Some(mismatch)) => (mismatch.tick, "the first difference; none is sustained"),
-        (None, None, None) => return Ok(FocusOutcome::Nothing(Box::new(report))),
+        (None, None, None) => {
+            let report = report.expect("without a tick the two were compared");
+            return Ok(FocusOutcome::Nothing(Box::new(report)));
+        }
     };
     let compared = reference.layout().channels().iter();
     let channels = options.channels.unwrap_or_else(|| compared.collect());
@@ -232,9 +244,15 @@ impl<R: Source, C: Source> Lens<'_, R, C> {
         let living = |rows: Option<(&Rows, usize)>| rows.map(|(rows, index)| entities(rows, index));
         let (reference_past, candidate_past) = (living(self.left.at(before)?), living(self.right.at(before)?));
         let (reference_now, candidate_now) = (living(self.left.at(tick)?), living(self.right.at(tick)?));
-        let without = |a: &Option<Vec<String>>, b: &Option<Vec<String>>| match (a, b) {
-            (Some(a), Some(b)) => a.iter().filter(|path| !b.contains(path)).cloned().collect(),
-            _ => Vec::new(),
+        let without = |a: &Option<Vec<String>>, b: &Option<Vec<String>>| -> Vec<String> {
+            let (Some(a), Some(b)) = (a, b) else { return Vec::new() };
+            let known: BTreeSet<&String> = b.iter().collect();
+            let others: Vec<&String> = a.iter().filter(|path| !known.contains(path)).collect();
+            let mut listed: Vec<String> = others.iter().take(LISTED).map(|&path| path.clone()).collect();
+            if others.len() > LISTED {
+                listed.push(format!("and {} more", others.len() - LISTED));
+            }
+            listed
         };
         Ok(Population {
             reference_came: without(&reference_now, &reference_past),

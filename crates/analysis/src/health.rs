@@ -1,4 +1,4 @@
-//! Is a trace fit to compare? Every byte is read, every checksum and digest recomputed, every rule of continuity checked.
+//! Is a trace fit to compare? Every section is read, every checksum and digest recomputed, every rule of continuity checked.
 
 use cdt_projections::Window;
 use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Path, Rows, TableId, TickDigester};
@@ -81,7 +81,7 @@ pub struct Problem {
 /// Examines a trace.
 ///
 /// # Errors
-/// The work was stopped. What is wrong with the trace stands in the report.
+/// The file cannot be read, or the work was stopped. What is wrong with the trace stands in the report.
 pub fn health<S: Source>(trace: &Trace<S>, watch: &dyn Watch) -> Result<Health, Error> {
     let index = trace.index();
     let mut examination = Examination::new(trace);
@@ -150,8 +150,6 @@ struct Examination<'a, S> {
     continuity: Continuity,
     content: ContentDigest,
     summarizer: Summarizer,
-    /// Whether the block before this one could not be read, so that nothing can be said of what ties the two.
-    interrupted: bool,
     problems: Vec<Problem>,
     count: u64,
 }
@@ -164,7 +162,6 @@ impl<'a, S: Source> Examination<'a, S> {
             continuity: Continuity::new(trace.layout()),
             content: ContentDigest::new(trace.layout()),
             summarizer: Summarizer::new(trace.layout()),
-            interrupted: false,
             problems: Vec::new(),
             count: 0,
         }
@@ -181,8 +178,10 @@ impl<'a, S: Source> Examination<'a, S> {
         let total = self.trace.index().blocks.len() as u64;
         for segment in 0..self.trace.segments() {
             // What cannot be read is told once, here, and the blocks are examined without it.
-            let digests = self.trace.digests(segment).map_err(|error| self.damaged(&error)).ok();
-            let summaries = self.trace.summaries(segment).map_err(|error| self.damaged(&error)).ok();
+            let digests = self.trace.digests(segment);
+            let digests = self.readable(digests)?;
+            let summaries = self.trace.summaries(segment);
+            let summaries = self.readable(summaries)?;
             let mut past = 0;
             for (number, block) in self.trace.blocks_of(segment).enumerate() {
                 watch.progress(block as u64, Some(total));
@@ -193,24 +192,32 @@ impl<'a, S: Source> Examination<'a, S> {
                 let digests = digests.as_ref().map(|digests| &digests[past..past + ticks]);
                 past += ticks;
                 let summary = summaries.as_ref().map(|summaries| &summaries[number]);
-                match self.trace.block(block, self.trace.layout().channels()) {
-                    Ok(rows) => self.block(&rows, digests, summary),
-                    Err(error) => self.unreadable(&error),
+                let rows = self.trace.block(block, self.trace.layout().channels());
+                match self.readable(rows)? {
+                    Some(rows) => self.block(&rows, digests, summary),
+                    None => self.interrupt(),
                 }
             }
         }
         Ok(())
     }
 
-    fn damaged(&mut self, error: &cdt_trace::Error) {
-        self.problem(ProblemCode::Damaged, None, error.to_string());
+    /// What could be read; what is damaged is a problem, and a file that cannot be read an error.
+    fn readable<T>(&mut self, read: Result<T, cdt_trace::Error>) -> Result<Option<T>, Error> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if error.kind() == cdt_trace::ErrorKind::Io => Err(error.into()),
+            Err(error) => {
+                self.problem(ProblemCode::Damaged, None, error.to_string());
+                Ok(None)
+            }
+        }
     }
 
-    /// A block that cannot be read. The one after it carries all of memory, and what else ties ticks starts anew there.
-    fn unreadable(&mut self, error: &cdt_trace::Error) {
-        self.damaged(error);
+    /// After a block that cannot be read. The one after it carries all of memory, and what else ties ticks starts anew.
+    fn interrupt(&mut self) {
         self.continuity = Continuity::new(self.trace.layout());
-        self.interrupted = true;
+        self.summarizer.interrupt();
     }
 
     fn block(&mut self, rows: &Rows, digests: Option<&[Digest]>, summary: Option<&BlockSummary>) {
@@ -226,14 +233,14 @@ impl<'a, S: Source> Examination<'a, S> {
                 self.problem(ProblemCode::Continuity, Some(tick.0), error.to_string());
             }
         }
+        let known = self.summarizer.knows_what_was_before();
         let computed = self.summarizer.block(rows);
-        let interrupted = std::mem::take(&mut self.interrupted);
         if let Some(stored) = summary {
-            self.summary(stored, &computed, interrupted, rows);
+            self.summary(stored, &computed, &known, rows);
         }
     }
 
-    fn summary(&mut self, stored: &BlockSummary, computed: &BlockSummary, interrupted: bool, rows: &Rows) {
+    fn summary(&mut self, stored: &BlockSummary, computed: &BlockSummary, known: &[bool], rows: &Rows) {
         let first = rows.ticks().first().map(|tick| tick.0);
         let channels = rows.layout().channels();
         let pairs = stored.channel_digests.iter().zip(&computed.channel_digests).zip(channels.iter());
@@ -242,13 +249,13 @@ impl<'a, S: Source> Examination<'a, S> {
             self.problem(ProblemCode::Digest, first, detail);
         }
         // Whether the first values of a block differ from those before can be told only where those were read.
-        let same_changes = |((within, entered), (stored_within, stored_entered)): (&(bool, bool), &(bool, bool))| {
-            within == stored_within && (interrupted || entered == stored_entered)
-        };
+        let mut changes = computed.changed.iter().zip(&stored.changed).zip(known);
+        let same_changes =
+            changes.all(|((computed, stored), known)| computed.0 == stored.0 && (!known || computed.1 == stored.1));
         let checks = [
             ("row counts", stored.rows == computed.rows),
             ("count of ticks with input", stored.ticks_with_input == computed.ticks_with_input),
-            ("list of fields that change", computed.changed.iter().zip(&stored.changed).all(same_changes)),
+            ("list of fields that change", same_changes),
         ];
         for (what, _) in checks.into_iter().filter(|(_, same)| !same) {
             self.problem(ProblemCode::Digest, first, format!("the block's stored {what} is not that of its rows"));

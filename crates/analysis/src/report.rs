@@ -36,6 +36,10 @@ pub struct DiffReport {
     pub first_mismatch: Option<Mismatch>,
     /// The start of the first episode that is sustained or open.
     pub first_sustained: Option<Mismatch>,
+    /// The tick from which the two never agree again, to the end of what was compared. Later than `first_sustained` where
+    /// an episode that lasted has healed.
+    #[serde(serialize_with = "optional_tick")]
+    pub parted: Option<Tick>,
     /// By channel, in causal order.
     #[serde(serialize_with = "by_channel")]
     pub channels: Vec<ChannelReport>,
@@ -194,6 +198,8 @@ pub struct Episodes {
 pub struct Compared {
     /// The window of ticks, `A..B`, that both traces have.
     pub window: Option<String>,
+    /// Whether ticks beyond those were a difference too.
+    pub whole: bool,
     /// Ticks that were compared.
     pub ticks: u64,
     /// Rows of the reference in those ticks.
@@ -344,6 +350,10 @@ impl Ends {
 
 pub(crate) fn tick_number<S: Serializer>(tick: &Tick, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u32(tick.0)
+}
+
+fn optional_tick<S: Serializer>(tick: &Option<Tick>, serializer: S) -> Result<S::Ok, S::Error> {
+    tick.map(|tick| tick.0).serialize(serializer)
 }
 
 pub(crate) fn channel_name<S: Serializer>(channel: &Channel, serializer: S) -> Result<S::Ok, S::Error> {

@@ -130,6 +130,17 @@ impl CommonTicks {
         self.runs.iter().map(|(first, last)| u64::from(last.0 - first.0) + 1).sum()
     }
 
+    /// The first and the last of them.
+    pub(crate) fn range(&self) -> Option<(Tick, Tick)> {
+        Some((self.runs.first()?.0, self.runs.last()?.1))
+    }
+
+    /// Whether any of them is within these bounds, both included.
+    pub(crate) fn touch(&self, first: Tick, last: Tick) -> bool {
+        let at = self.runs.partition_point(|(_, end)| *end < first);
+        self.runs.get(at).is_some_and(|(start, _)| *start <= last)
+    }
+
     pub(crate) fn contains(&self, tick: Tick) -> bool {
         let after = self.runs.partition_point(|(first, _)| *first <= tick);
         after > 0 && tick <= self.runs[after - 1].1

@@ -10,7 +10,11 @@ use cdt_analysis::{
     health,
 };
 use cdt_projections::Window;
-use cdt_schema::{Channel, Input, Layout, LayoutSpec, RowError, Scalar, Step, StepLayout, Tick, TickBuilder};
+use cdt_schema::{
+    Channel, Checkpoint, CheckpointLayout, Event, EventKind, Field, Generation, Input, KindId, Layout, LayoutSpec,
+    MemoryLayout, Origin, PageId, RngAlgorithm, RngStream, RowError, Scalar, ScalarType, Slot, Step, StepLayout, Tick,
+    TickBuilder, Uid,
+};
 use cdt_testkit::surgery::{elements, seal_segment, sections};
 use cdt_testkit::{PlainTick, Scene, full_layout, meta, plain_layout, write_full, write_plain};
 use cdt_trace::{Encoder, Encoding, Loss, LossKind, Options, Trace, Unwatched};
@@ -387,4 +391,156 @@ fn what_is_damaged_does_not_make_what_is_whole_look_bad() {
         let report = health(&open(damaged), &Unwatched).unwrap();
         assert_eq!((report.verdict, report.problem_count), (HealthVerdict::Unhealthy, 1), "{:?}", report.problems);
     }
+}
+
+#[test]
+fn an_episode_that_lasted_and_healed_is_not_for_good() {
+    let report = planted(400, |tick, plain| {
+        if (100..161).contains(&tick) || tick >= 300 {
+            plain.score += 1;
+        }
+    });
+    assert_eq!((report.first_sustained.unwrap().tick, report.parted), (Tick(100), Some(Tick(300))));
+    let report = planted(400, |tick, plain| plain.score += u32::from((100..161).contains(&tick)));
+    assert_eq!((report.first_sustained.unwrap().tick, report.parted), (Tick(100), None));
+}
+
+/// A run whose layout has a float, counters, guest and host events and memory, each a function of the tick.
+#[derive(Clone, Copy)]
+struct Mixed {
+    float: fn(u32) -> f32,
+    kills: fn(u32) -> u64,
+    events: fn(u32) -> &'static [(Origin, u32)],
+    memory: fn(u32) -> u8,
+}
+
+fn mixed(run: Mixed) -> Trace<Vec<u8>> {
+    let field = |name: &str, scalar_type| Field { name: name.to_owned(), scalar_type };
+    let spec = LayoutSpec {
+        state: Some(vec![field("e", ScalarType::F32)]),
+        checkpoint: Some(CheckpointLayout { counters: vec!["loot_digest".to_owned()], ..CheckpointLayout::default() }),
+        events: Some(vec![EventKind { name: "hit".to_owned(), values: vec![field("by", ScalarType::U32)] }]),
+        memory: Some(MemoryLayout { page_size: 64, pages: 64 }),
+        ..LayoutSpec::default()
+    };
+    let mut encoder = Encoder::new(&meta(), Arc::new(Layout::new(spec).unwrap()), Options::LIVE);
+    for number in 0..100 {
+        let fill = |tick: &mut TickBuilder<'_>| -> Result<(), RowError> {
+            tick.state(&[Scalar::F32((run.float)(number))])?;
+            tick.checkpoint(&Checkpoint { counters: &[(run.kills)(number)], ..Checkpoint::default() })?;
+            for &(origin, by) in (run.events)(number) {
+                let values = &[Scalar::U32(by)];
+                tick.event(Event { kind: KindId(0), origin, subject: None, values, cause: None })?;
+            }
+            (0..64).try_for_each(|page| tick.page(PageId(page), &[(run.memory)(number); 64]))
+        };
+        encoder.append(Tick(number), fill).unwrap();
+    }
+    open(encoder.finish("complete").0)
+}
+
+const MIXED: Mixed = Mixed { float: |_| 1.0, kills: |_| 0, events: |_| &[], memory: |_| 0 };
+
+#[test]
+fn rounding_does_not_explain_what_is_counted_or_what_happens() {
+    let class = |run: Mixed| {
+        let report = compare(&mixed(MIXED), &mixed(run), &DiffOptions::default());
+        report.first_mismatch.unwrap().cause.class
+    };
+    let rounded = Mixed { float: |tick| if tick < 50 { 1.0 } else { 1.0 + f32::EPSILON }, ..MIXED };
+    assert_eq!(class(rounded), CauseClass::FloatDrift);
+    let counted = |tick| u64::from(tick >= 50);
+    assert_eq!(class(Mixed { kills: counted, ..rounded }), CauseClass::State);
+    let hit: fn(u32) -> &'static [(Origin, u32)] = |tick| if tick < 50 { &[] } else { &[(Origin::Guest, 1)] };
+    assert_eq!(class(Mixed { events: hit, ..rounded }), CauseClass::State);
+    // A counter is declared, whatever its name ends in.
+    let memory = |tick| u8::from(tick >= 50);
+    assert_eq!(class(Mixed { kills: counted, memory, ..MIXED }), CauseClass::State);
+    assert_eq!(class(Mixed { memory, ..MIXED }), CauseClass::MemoryOnly);
+}
+
+#[test]
+fn events_are_named_by_their_place_among_all() {
+    use Origin::{Guest, Host};
+    let run = |events| mixed(Mixed { events, ..MIXED });
+    let reference = run(|_| &[(Host, 0), (Host, 0), (Guest, 1)]);
+    let report =
+        compare(&reference, &run(|_| &[(Host, 0), (Host, 0), (Guest, 1), (Guest, 2)]), &DiffOptions::default());
+    let first = report.first_mismatch.unwrap();
+    assert_eq!((first.path.as_str(), first.reference), ("events[4]", None));
+    let shown = first.candidate.unwrap().to_string();
+    assert!(shown.starts_with("kind=hit origin=guest") && shown.contains("values(by=2)"), "{shown}");
+    let report = compare(&reference, &run(|_| &[(Guest, 1), (Host, 0), (Host, 9)]), &DiffOptions::default());
+    let events = report.channels.iter().find(|channel| channel.channel == Channel::Events).unwrap();
+    assert_eq!(events.first_diagnostic.as_ref().unwrap().path, "events[2]");
+}
+
+#[test]
+fn memory_is_told_in_few_ranges_and_few_bytes() {
+    let changed = mixed(Mixed { memory: |tick| u8::from(tick == 7), ..MIXED });
+    let report = compare(&mixed(MIXED), &changed, &DiffOptions::default());
+    let first = report.first_mismatch.unwrap();
+    assert_eq!((first.path.as_str(), first.values_different), ("memory[0x0..0x1000]", 1));
+    assert!(first.candidate.unwrap().to_string().ends_with("… (4096 bytes)"));
+}
+
+#[test]
+fn a_lost_tail_is_inside_when_the_ends_are_compared() {
+    let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), Options::LIVE);
+    for number in 0..50 {
+        encoder.append(Tick(number), |tick| tick.state(&[Scalar::U32(0), Scalar::F32(0.5)])).unwrap();
+    }
+    let loss = Loss { kind: LossKind::TruncatedTail, from: Tick(50), to: None, detail: String::new() };
+    encoder.record_loss(&loss);
+    let cut = open(encoder.finish("truncated").0);
+    assert_eq!(compare(&cut, &cut, &DiffOptions::default()).verdict, Verdict::Equal);
+    let report = compare(&cut, &cut, &DiffOptions { whole: true, ..DiffOptions::default() });
+    assert_eq!((report.verdict, report.reasons[0].code), (Verdict::NotComparable, ReasonCode::LossInside));
+}
+
+#[test]
+fn damage_outside_of_a_window_does_not_matter() {
+    let gap = gapped(|tick| tick == 5, |_| 0);
+    let good = gapped(|_| false, |_| 0);
+    let block = good.index().blocks[12];
+    let mut bytes = good.source().clone();
+    bytes[usize::try_from(block.offset + block.stored_bytes() - 1).unwrap()] ^= 1;
+    let options = DiffOptions { window: "0..20".parse().unwrap(), ..DiffOptions::default() };
+    let report = compare(&open(bytes), &gap, &options);
+    assert_eq!((report.verdict, report.compared.ticks), (Verdict::Diverged, 19));
+}
+
+#[test]
+fn a_tick_without_rows_can_be_looked_at() {
+    let stream = RngStream { name: "main".to_owned(), algorithm: RngAlgorithm::Opaque };
+    let spec = LayoutSpec { rng: Some(vec![stream]), ..LayoutSpec::default() };
+    let mut encoder = Encoder::new(&meta(), Arc::new(Layout::new(spec).unwrap()), Options::LIVE);
+    for number in 0..10 {
+        encoder.append(Tick(number), |_: &mut TickBuilder<'_>| Ok::<(), RowError>(())).unwrap();
+    }
+    let trace = open(encoder.finish("complete").0);
+    let looked = focus(&trace, &trace, Some(Tick(3)), 1, &DiffOptions::default(), &Unwatched).unwrap();
+    let FocusOutcome::Tick(found) = looked else { panic!("both have the tick") };
+    assert_eq!((found.values_different, found.cause), (0, None));
+}
+
+/// Creatures live in ticks 0 to 9 and 20 on, and blocks have ten ticks.
+#[test]
+fn a_block_after_a_damaged_one_is_not_blamed_for_what_nobody_knows() {
+    let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), Options { block_ticks: 10, ..Options::LIVE });
+    for number in 0..40u32 {
+        let fill = |tick: &mut TickBuilder<'_>| -> Result<(), RowError> {
+            tick.state(&[Scalar::U32(number), Scalar::F32(0.5)])?;
+            let uid = Uid { kind: KindId(0), slot: Slot(1), generation: Generation(number / 10) };
+            let values = [Scalar::F32(0.5), Scalar::F32(0.5), Scalar::I32(i32::try_from(number).unwrap())];
+            if number / 10 == 2 { Ok(()) } else { tick.entity(uid, &values) }
+        };
+        encoder.append(Tick(number), fill).unwrap();
+    }
+    let good = encoder.finish("complete").0;
+    let block = open(good.clone()).index().blocks[1];
+    let mut damaged = good;
+    damaged[usize::try_from(block.offset + block.stored_bytes() - 3).unwrap()] ^= 4;
+    let report = health(&open(damaged), &Unwatched).unwrap();
+    assert_eq!((report.verdict, report.problem_count), (HealthVerdict::Unhealthy, 1), "{:?}", report.problems);
 }

@@ -181,8 +181,11 @@ pub struct Focus {
     #[command(flatten)]
     pub comparison: Comparison,
     /// The tick to look at, instead of the first sustained difference.
-    #[arg(long, value_name = "N", value_parser = tick_number)]
+    #[arg(long, value_name = "N", value_parser = tick_number, conflicts_with = "ticks")]
     pub tick: Option<Tick>,
+    /// Take ticks that only one run has, before or after the other's, for a difference.
+    #[arg(long)]
+    pub whole: bool,
     /// Ticks of history to show before it.
     #[arg(long, value_name = "TICKS", default_value_t = 6)]
     pub history: u32,

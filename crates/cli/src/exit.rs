@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 0: equal, healthy, done.
     Yes,
-    /// 1: diverged, unhealthy.
+    /// 1: diverged, unhealthy, nobody there.
     No,
     /// 2: usage, unreadable file, I/O.
     CouldNot,

@@ -97,6 +97,6 @@ impl Terminal {
 
     /// Says on standard error why something could not be done.
     pub fn complain(&self, message: &str) {
-        let _ = writeln!(io::stderr().lock(), "cdt: {message}");
+        let _ = writeln!(io::stderr().lock(), "cdt: {}", crate::text::clean(message));
     }
 }

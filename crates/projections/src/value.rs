@@ -8,7 +8,7 @@ use cdt_schema::{ColumnType, Rows, Scalar, TableId, TableKind};
 use serde::{Serialize, Serializer};
 
 /// The content of a cell. In JSON: numbers and booleans as such, 64-bit integers as strings, names as strings, lists of
-/// values as objects, pages as hexadecimal strings.
+/// values and rows as objects, bytes as hexadecimal strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// A number or a boolean.
@@ -17,11 +17,26 @@ pub enum Value {
     Name(String),
     /// The members of a list, with their names.
     List(Vec<(String, Scalar)>),
-    /// A page of memory.
-    Page(Vec<u8>),
+    /// Bytes of memory, and how many there are: of many, only the first are kept.
+    Bytes {
+        /// The first of them.
+        shown: Vec<u8>,
+        /// All of them.
+        count: usize,
+    },
+    /// The cells of a row, with the names of their columns.
+    Row(Vec<(String, Value)>),
 }
 
+/// Bytes of memory that a value keeps.
+const SHOWN_BYTES: usize = 32;
+
 impl Value {
+    /// Bytes of memory, cut to what people read.
+    pub fn bytes(bytes: &[u8]) -> Value {
+        Value::Bytes { shown: bytes[..bytes.len().min(SHOWN_BYTES)].to_vec(), count: bytes.len() }
+    }
+
     /// The scalar, if it is one.
     pub fn scalar(&self) -> Option<Scalar> {
         if let Value::Scalar(scalar) = self { Some(*scalar) } else { None }
@@ -33,11 +48,22 @@ impl fmt::Display for Value {
         match self {
             Value::Scalar(scalar) => scalar.fmt(f),
             Value::Name(name) => f.write_str(name),
+            Value::List(members) if members.is_empty() => f.write_str("nothing"),
             Value::List(members) => {
                 let members: Vec<String> = members.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 f.write_str(&members.join(" "))
             }
-            Value::Page(bytes) => f.write_str(&hex(bytes)),
+            Value::Bytes { shown, count } if shown.len() < *count => write!(f, "{}… ({count} bytes)", hex(shown)),
+            Value::Bytes { shown, .. } => f.write_str(&hex(shown)),
+            Value::Row(cells) => {
+                // A list's members have names of their own, and say enough; one without members says nothing.
+                let cell = |(name, value): &(String, Value)| match value {
+                    Value::List(members) if members.is_empty() => None,
+                    Value::List(_) => Some(format!("{name}({value})")),
+                    _ => Some(format!("{name}={value}")),
+                };
+                f.write_str(&cells.iter().filter_map(cell).collect::<Vec<_>>().join(" "))
+            }
         }
     }
 }
@@ -77,7 +103,8 @@ impl Serialize for Value {
             Value::List(members) => {
                 serializer.collect_map(members.iter().map(|(name, value)| (name, ScalarJson(*value))))
             }
-            Value::Page(bytes) => serializer.serialize_str(&hex(bytes)),
+            Value::Bytes { .. } => serializer.collect_str(self),
+            Value::Row(cells) => serializer.collect_map(cells.iter().map(|(name, value)| (name, value))),
         }
     }
 }
@@ -91,7 +118,7 @@ pub fn cell(rows: &Rows, table: TableId, column: usize, row: usize) -> Value {
             let members = rows.values(table, column, row).into_iter();
             Value::List(members.map(|(field, value)| (field.name, value)).collect())
         }
-        ColumnType::Page => Value::Page(rows.table(table).columns[column].bytes(row).to_vec()),
+        ColumnType::Page => Value::bytes(rows.table(table).columns[column].bytes(row)),
         ColumnType::Scalar(_) => {
             let scalar = rows.scalar(table, column, row);
             let index = usize::try_from(scalar.bits()).unwrap_or(usize::MAX);

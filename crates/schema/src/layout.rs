@@ -294,7 +294,8 @@ impl LayoutError {
 
 impl fmt::Display for LayoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "layout.{}: {}", self.place, self.rule)
+        let dot = if self.place.is_empty() { "" } else { "." };
+        write!(f, "layout{dot}{}: {}", self.place, self.rule)
     }
 }
 
@@ -541,7 +542,7 @@ mod tests {
     #[test]
     fn every_rule_has_its_message() {
         let bad = [
-            (LayoutSpec::default(), "layout.: at least one channel must be declared"),
+            (LayoutSpec::default(), "layout: at least one channel must be declared"),
             (
                 LayoutSpec { players: 1, ..state(vec![]) },
                 "layout.players: players need the step channel, which is not declared",
@@ -577,7 +578,7 @@ mod tests {
         let fields: Vec<Field> = (0..4096).map(|index| field(&format!("f{index}"), ScalarType::U32)).collect();
         let kind = |index| EntityKind { name: format!("k{index}"), fields: fields.clone() };
         let wide = LayoutSpec { entities: Some((0..16).map(kind).collect()), ..LayoutSpec::default() };
-        let rule = "layout.: its tables have 65568 columns in all, but at most 65536 are expected";
+        let rule = "layout: its tables have 65568 columns in all, but at most 65536 are expected";
         assert_eq!(Layout::new(wide).unwrap_err().to_string(), rule);
         for (spec, message) in bad {
             assert_eq!(Layout::new(spec).unwrap_err().to_string(), message);

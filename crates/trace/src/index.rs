@@ -285,12 +285,11 @@ impl Partial {
         all.extend(self.blocks.iter().map(|block| block.offset..block.end()));
         all.sort_unstable_by_key(|section| section.start);
         let mut end = FILE_HEADER;
-        for section in all.iter().map(|section| section.start..section.end).chain([self.footer..self.footer]) {
+        all.push(self.footer..self.footer);
+        for section in all {
             if section.start != end {
-                return Err(Error::damaged(
-                    end,
-                    format!("no section that the index names ends at byte {}", section.start),
-                ));
+                let rule = format!("no section that the index names ends at byte {}", section.start);
+                return Err(Error::damaged(end, rule));
             }
             end = section.end;
         }

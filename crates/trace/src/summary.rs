@@ -28,6 +28,8 @@ pub struct Summarizer {
 /// A column's value, to be compared with the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LastValue {
+    /// A block that could not be read may have had one.
+    Unknown,
     Bits(u64),
     Bytes(Vec<u8>),
 }
@@ -37,6 +39,18 @@ impl Summarizer {
     pub fn new(layout: &Layout) -> Summarizer {
         let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
         Summarizer { channels: sequences(layout), last: vec![None; columns] }
+    }
+
+    /// Forgets what was before: the next block does not follow the last one that was given.
+    pub fn interrupt(&mut self) {
+        self.channels.iter_mut().for_each(|sequence| *sequence = DigestSequence::default());
+        self.last.iter_mut().for_each(|last| *last = Some(LastValue::Unknown));
+    }
+
+    /// For each column of each table, whether it is known what was before the current block, so that its summary can tell
+    /// whether the block's first value differs from that.
+    pub fn knows_what_was_before(&self) -> Vec<bool> {
+        self.last.iter().map(|last| *last != Some(LastValue::Unknown)).collect()
     }
 
     /// Takes the digests of the current block's next tick.

@@ -1,14 +1,17 @@
 //! `diff`.
 
 use cdt_analysis::{
-    Cause, ChannelReport, DiffOptions, DiffReport, EpisodeKind, EpisodeReport, Mismatch, Reason, ReasonCode, Verdict,
+    Cause, CauseClass, ChannelReport, DiffOptions, DiffReport, EpisodeKind, EpisodeReport, Mismatch, Reason,
+    ReasonCode, Verdict,
 };
+
+use cdt_projections::Window;
 
 use super::open;
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted, thousands};
+use crate::text::{self, Page, counted, thousands};
 use crate::watch::Bar;
 
 /// Compares two traces.
@@ -22,9 +25,30 @@ pub fn diff(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
     if args.comparison.json {
         terminal.print_json(&report)?;
     } else {
-        terminal.print(&page(&report, terminal))?;
+        let next = next(&args.comparison, args.whole);
+        terminal.print(&page(&report, &next, terminal))?;
     }
     Ok(exit(report.verdict))
+}
+
+/// The command that looks closer at what this comparison finds.
+pub fn next(comparison: &args::Comparison, whole: bool) -> String {
+    let path = |path: &std::path::Path| text::quoted(&path.display().to_string());
+    let mut command = format!("cdt focus {} {}", path(&comparison.reference), path(&comparison.candidate));
+    if comparison.ticks != Window::ALL {
+        command.push_str(&format!(" --ticks {}", comparison.ticks));
+    }
+    if let Some(channels) = comparison.channels {
+        let names: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
+        command.push_str(&format!(" --channels {}", names.join(",")));
+    }
+    if comparison.sustain != DiffOptions::default().sustain {
+        command.push_str(&format!(" --sustain {}", comparison.sustain));
+    }
+    if whole {
+        command.push_str(" --whole");
+    }
+    command
 }
 
 /// How the two are to be compared.
@@ -47,7 +71,7 @@ pub fn exit(verdict: Verdict) -> Exit {
 }
 
 /// The report for people.
-pub fn page(report: &DiffReport, terminal: &Terminal) -> String {
+pub fn page(report: &DiffReport, next: &str, terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
     headline(&mut page, report);
     for reason in &report.reasons {
@@ -71,8 +95,7 @@ pub fn page(report: &DiffReport, terminal: &Terminal) -> String {
     }
     certificate(&mut page, report);
     if report.verdict == Verdict::Diverged {
-        let traces = &report.traces;
-        page.field("next", &format!("cdt focus {} {}", traces.reference.path, traces.candidate.path));
+        page.field("next", next);
     }
     page.finish()
 }
@@ -81,8 +104,19 @@ fn headline(page: &mut Page<'_>, report: &DiffReport) {
     let text = match (&report.verdict, &report.first_sustained, &report.first_mismatch) {
         (Verdict::Equal, ..) => return page.headline(Mark::Good, &equal_text(report)),
         (Verdict::NotComparable, ..) => return page.headline(Mark::Unsure, "NOT COMPARABLE"),
-        (_, Some(lasting), _) => format!("DIVERGED for good at tick {}: {}", lasting.tick, lasting.path),
-        (_, None, Some(first)) => format!("DIVERGED at tick {} and healed: {}", first.tick, first.path),
+        (_, Some(lasting), _) => match report.parted {
+            Some(parted) if parted == lasting.tick => {
+                format!("DIVERGED for good at tick {}: {}", lasting.tick, lasting.path)
+            }
+            Some(parted) => {
+                format!(
+                    "DIVERGED at tick {}: {}; healed, and from tick {parted} on for good",
+                    lasting.tick, lasting.path
+                )
+            }
+            None => format!("DIVERGED at tick {}, and healed: {}", lasting.tick, lasting.path),
+        },
+        (_, None, Some(first)) => format!("DIVERGED at tick {}, and healed: {}", first.tick, first.path),
         (_, None, None) => "DIVERGED".to_owned(),
     };
     page.headline(Mark::Bad, &text);
@@ -106,13 +140,16 @@ fn reason_text(reason: &Reason) -> String {
         ReasonCode::LayoutDiffers => {
             format!("the layouts differ: {what} is {reference} in the reference, {candidate} in the candidate")
         }
+        ReasonCode::ChannelAbsent if reason.reference == reason.candidate => {
+            format!("channel {what} is in neither trace")
+        }
         ReasonCode::ChannelAbsent => format!(
             "channel {what} is {reference} in the reference, {candidate} in the candidate; name the channels to compare with \
              --channels"
         ),
         ReasonCode::NoCommonTicks => {
             format!(
-                "no tick in common: the reference has {reference}, the candidate {candidate}, in the window asked for"
+                "no tick is in both: in the window asked for the reference has {reference}, the candidate {candidate}"
             )
         }
         ReasonCode::LossInside => {
@@ -129,6 +166,9 @@ fn reason_text(reason: &Reason) -> String {
 fn mismatch(page: &mut Page<'_>, label: &str, mismatch: &Mismatch) {
     let side =
         |value: &Option<cdt_projections::Value>| value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+    if mismatch.cause.class == CauseClass::MissingTick {
+        return page.field(label, &format!("tick {}, which one of the two lacks", mismatch.tick));
+    }
     page.field(label, &format!("tick {}, {}", mismatch.tick, mismatch.path));
     let mut text = format!("reference {}, candidate {}", side(&mismatch.reference), side(&mismatch.candidate));
     if let Some(delta) = &mismatch.delta {
@@ -222,7 +262,8 @@ fn certificate(page: &mut Page<'_>, report: &DiffReport) {
             sticking_out.map(|(ticks, place)| format!("{} {place}", counted(*ticks, "tick"))).collect();
         if !text.is_empty() {
             let text = text.join(" and ");
-            page.field("ends", &format!("the {name} alone has {text} those compared; --whole makes that a difference"));
+            let hint = if report.compared.whole { "" } else { "; --whole makes that a difference" };
+            page.field("ends", &format!("the {name} alone has {text} those that both have{hint}"));
         }
     }
     for (name, loss) in [("reference", &report.loss.reference), ("candidate", &report.loss.candidate)] {

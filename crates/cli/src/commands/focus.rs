@@ -1,6 +1,6 @@
 //! `focus`.
 
-use cdt_analysis::{Focus, FocusDifference, FocusOutcome};
+use cdt_analysis::{CauseClass, DiffOptions, Focus, FocusDifference, FocusOutcome};
 use cdt_projections::Value;
 
 use super::{diff, open};
@@ -18,7 +18,7 @@ const PRINTED: usize = 40;
 /// Looks at one tick.
 pub fn focus(args: &args::Focus, terminal: &Terminal) -> Result<Exit, Failure> {
     let (reference, candidate) = (open(&args.comparison.reference)?, open(&args.comparison.candidate)?);
-    let options = diff::options(&args.comparison);
+    let options = DiffOptions { whole: args.whole, ..diff::options(&args.comparison) };
     let outcome = {
         let bar = Bar::new("comparing");
         cdt_analysis::focus(&reference, &candidate, args.tick, args.history, &options, &bar)?
@@ -28,7 +28,7 @@ pub fn focus(args: &args::Focus, terminal: &Terminal) -> Result<Exit, Failure> {
             if args.comparison.json {
                 terminal.print_json(&report)?;
             } else {
-                terminal.print(&diff::page(&report, terminal))?;
+                terminal.print(&diff::page(&report, &diff::next(&args.comparison, args.whole), terminal))?;
             }
             Ok(diff::exit(report.verdict))
         }
@@ -51,7 +51,11 @@ fn page(focus: &Focus, terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
     let differ = if focus.values_different == 1 { "differs" } else { "differ" };
     let count = counted(focus.values_different, "value");
-    page.headline(Mark::Strong, &format!("tick {} ({}): {count} {differ}", focus.tick, focus.chosen));
+    let found = match &focus.cause {
+        Some(cause) if cause.class == CauseClass::MissingTick => cause.evidence.join(", "),
+        _ => format!("{count} {differ}"),
+    };
+    page.headline(Mark::Strong, &format!("tick {} ({}): {found}", focus.tick, focus.chosen));
     if let Some(cause) = &focus.cause {
         diff::cause(&mut page, cause);
     }
