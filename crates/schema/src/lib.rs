@@ -17,6 +17,7 @@ mod row_writer;
 mod rows;
 mod scalar;
 mod table;
+mod values;
 
 pub use channel::{Channel, ChannelSet};
 pub use continuity::Continuity;
@@ -37,6 +38,7 @@ pub use rows::{Column, Ragged, Rows, Table};
 pub use scalar::{Scalar, ScalarType};
 pub use table::columns;
 pub use table::{Arity, ColumnSchema, ColumnType, Role, TableId, TableKind, TableSchema};
+pub use values::Values;
 
 #[cfg(test)]
 mod row_writer_tests;

@@ -6,7 +6,7 @@ use crate::{
     Call, Checkpoint, CheckpointLayout, Decision, Draw, EntityKind, Event, EventKind, Field, Generation, Input, KindId,
     Layout, LayoutSpec, MemoryLayout, Origin, PageId, RngAlgorithm, RngStream, RowError, RowWriter, Scalar, ScalarType,
     Seq, Slot, StageId, Step, StepLayout, StreamId, Syscall, SyscallId, Tick, TickBuilder, TickDigester, TimingSample,
-    Uid,
+    Uid, Values,
 };
 
 /// Completes a tick.
@@ -94,6 +94,40 @@ fn entity_rules() {
 }
 
 #[test]
+fn entities_may_come_all_at_once() {
+    let kind = EntityKind { name: "creature".into(), fields: vec![field("hp", ScalarType::F32)] };
+    let spec = LayoutSpec { entities: Some(vec![kind]), ..LayoutSpec::default() };
+    let layout = Arc::new(Layout::new(spec).unwrap());
+    let write = |fill: &Fill<'_>| {
+        let mut writer = RowWriter::new(layout.clone());
+        let mut tick = writer.tick(Tick(0));
+        fill(&mut tick)?;
+        tick.commit()?;
+        Ok::<RowWriter, RowError>(writer)
+    };
+    let apart = write(&|tick| {
+        tick.entity(uid(1, 0), &[Scalar::F32(0.5)])?;
+        tick.entity(uid(4, 2), &[Scalar::F32(-0.0)])
+    });
+    let together = write(&|tick| tick.entities(KindId(0), &[1, 4], &[0, 2], &[Values::F32(&[0.5, -0.0])]));
+    assert_eq!(apart.unwrap().rows(), together.unwrap().rows());
+    let refused = |slots: &[u32], generations: &[u32], fields: &[Values<'_>], message: &str| {
+        let error = write(&|tick| tick.entities(KindId(0), slots, generations, fields)).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    };
+    refused(&[1], &[0], &[], "entities.creature: 1 fields are expected, not 0");
+    let uneven = "entities.creature: there are 2 slots, so as many values of each field are expected, not 1";
+    refused(&[1, 2], &[0, 0], &[Values::F32(&[0.5])], uneven);
+    refused(&[1, 2], &[0], &[Values::F32(&[0.5, 0.5])], uneven);
+    let bad = [Values::F32(&[0.5, f32::NAN])];
+    refused(&[1, 2], &[0, 7], &bad, "entities.creature[slot=2,gen=7].hp: numbers are finite, but NaN came");
+    let other = [Values::I32(&[1])];
+    refused(&[1], &[0], &other, "entities.creature[slot=1,gen=0].hp: type f32 is expected, not i32 1");
+    let order = "entities.creature[slot=1,gen=0]: slots ascend within a kind, but 1 comes after 2";
+    refused(&[2, 1], &[0, 0], &[Values::F32(&[0.5; 2])], order);
+}
+
+#[test]
 fn ordered_channels_rules() {
     let draw = |before, value, after| Draw { stream: StreamId(0), value, before, after, caller: 0 };
     refused(
@@ -172,7 +206,8 @@ fn blocks_begin_with_all_of_memory_and_digests_do_not_see_it() {
             change(&mut tick).unwrap();
         }
         tick.commit().unwrap();
-        let block = writer.take();
+        let block = writer.rows().clone();
+        writer.begin_block();
         let memory = layout.table(crate::TableKind::Memory).unwrap();
         assert_eq!(block.range(memory, 0).len(), 2, "all pages at a block's first tick");
         got.push(TickDigester::new(&layout).digest(&block, 0));

@@ -102,6 +102,19 @@ impl Column {
         }
     }
 
+    /// Whether a value of these rows differs from the first of them.
+    pub fn varies(&self, rows: Range<usize>) -> bool {
+        fn vary<L: PartialEq>(lanes: &[L]) -> bool {
+            lanes.first().is_some_and(|first| lanes.iter().any(|lane| lane != first))
+        }
+        match self {
+            Column::W8(lanes) => vary(&lanes[rows]),
+            Column::W32(lanes) => vary(&lanes[rows]),
+            Column::W64(lanes) => vary(&lanes[rows]),
+            Column::Bytes(ragged) => rows.clone().any(|row| ragged.get(row) != ragged.get(rows.start)),
+        }
+    }
+
     /// Whether row `a` of this column equals row `b` of `other`, bit for bit.
     pub fn same(&self, a: usize, other: &Column, b: usize) -> bool {
         match (self, other) {
@@ -366,13 +379,22 @@ pub(crate) fn lane32(bits: u64) -> u32 {
 /// Appends the canonical bytes of a run of rows: each scalar at its type's width LE, each byte string after its length
 /// as u32 LE.
 pub(crate) fn canonical_bytes(column: &Column, scalar_type: Option<ScalarType>, rows: Range<usize>, out: &mut Vec<u8>) {
+    let start = out.len();
     match column {
         Column::W8(lanes) => out.extend_from_slice(&lanes[rows]),
         Column::W32(lanes) if scalar_type == Some(ScalarType::U16) => {
             lanes[rows].iter().for_each(|lane| out.extend_from_slice(&lane.to_le_bytes()[..2]));
         }
-        Column::W32(lanes) => lanes[rows].iter().for_each(|lane| out.extend_from_slice(&lane.to_le_bytes())),
-        Column::W64(lanes) => lanes[rows].iter().for_each(|lane| out.extend_from_slice(&lane.to_le_bytes())),
+        Column::W32(lanes) => {
+            out.resize(start + rows.len() * 4, 0);
+            let bytes = out[start..].as_chunks_mut::<4>().0;
+            bytes.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
+        }
+        Column::W64(lanes) => {
+            out.resize(start + rows.len() * 8, 0);
+            let bytes = out[start..].as_chunks_mut::<8>().0;
+            bytes.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
+        }
         Column::Bytes(ragged) => {
             for row in rows {
                 let bytes = ragged.get(row);

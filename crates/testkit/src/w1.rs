@@ -4,8 +4,8 @@
 //! Everything is integer or plain f32 arithmetic, so that it is the same on every machine.
 
 use cdt_schema::{
-    Checkpoint, CheckpointLayout, Draw, EntityKind, Field, Generation, Input, KindId, Layout, LayoutSpec, RngAlgorithm,
-    RngStream, RowError, Scalar, ScalarType, Slot, Step, StepLayout, StreamId, TickBuilder, Uid,
+    Checkpoint, CheckpointLayout, Draw, EntityKind, Field, Input, KindId, Layout, LayoutSpec, RngAlgorithm, RngStream,
+    RowError, Scalar, ScalarType, Step, StepLayout, StreamId, TickBuilder, Values,
 };
 
 /// Ticks of the benchmarks' W1.
@@ -309,12 +309,17 @@ impl W1Tick {
             *scalar = Scalar::I32(value);
         }
         tick.state(&state)?;
-        for entity in &self.entities {
-            let [a, b, c, d, e, f, g, h] = entity.floats.map(Scalar::F32);
-            let values = [a, b, c, d, e, f, g, h, Scalar::U32(entity.kind), Scalar::U32(entity.flags)];
-            let uid = Uid { kind: KindId(0), slot: Slot(entity.slot), generation: Generation(entity.generation) };
-            tick.entity(uid, &values)?;
+        let count = self.entities.len();
+        let (mut keys, mut floats) = ([[0u32; SLOTS]; 4], [[0.0f32; SLOTS]; 8]);
+        for (index, entity) in self.entities.iter().enumerate() {
+            let key = [entity.slot, entity.generation, entity.kind, entity.flags];
+            keys.iter_mut().zip(key).for_each(|(column, value)| column[index] = value);
+            floats.iter_mut().zip(entity.floats).for_each(|(column, value)| column[index] = value);
         }
+        let [slots, generations, kinds, flags] = keys.each_ref().map(|column| &column[..count]);
+        let [a, b, c, d, e, f, g, h] = floats.each_ref().map(|column| Values::F32(&column[..count]));
+        let fields = [a, b, c, d, e, f, g, h, Values::U32(kinds), Values::U32(flags)];
+        tick.entities(KindId(0), slots, generations, &fields)?;
         tick.checkpoint(&Checkpoint { counters: &self.counters, ..Checkpoint::default() })
     }
 

@@ -199,15 +199,26 @@ fn len32(len: usize) -> u32 {
 
 /// The runs of a table's rows, by slot, generation and start.
 fn entity_runs(table: &Table) -> Vec<EntityRun> {
-    let lane = |column: usize, row: usize| u32::try_from(table.columns[column].bits(row)).expect("32-bit lanes");
+    let (Column::W32(slots), Column::W32(generations)) =
+        (&table.columns[entities::SLOT], &table.columns[entities::GENERATION])
+    else {
+        unreachable!("slots and generations are 32-bit")
+    };
     let mut runs: Vec<EntityRun> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
-    let mut row = 0;
+    // The runs of the last tick's rows, and of this one's.
+    let (mut open, mut now): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+    let mut before = 0..0;
     for (tick, &end) in (0u32..).zip(&table.ends) {
+        let rows = before.end..end as usize;
+        if slots[rows.clone()] == slots[before.clone()] && generations[rows.clone()] == generations[before] {
+            open.iter().for_each(|&run| runs[run].len += 1);
+            before = rows;
+            continue;
+        }
         let mut past = open.iter().copied().peekable();
-        let mut now = Vec::with_capacity(open.len());
-        while row < end as usize {
-            let (slot, generation) = (lane(entities::SLOT, row), lane(entities::GENERATION, row));
+        now.clear();
+        for row in rows.clone() {
+            let (slot, generation) = (slots[row], generations[row]);
             while past.next_if(|&run| runs[run].slot < slot).is_some() {}
             let same = past.next_if(|&run| runs[run].slot == slot).filter(|&run| runs[run].generation == generation);
             match same {
@@ -220,9 +231,9 @@ fn entity_runs(table: &Table) -> Vec<EntityRun> {
                     runs.push(EntityRun { slot, generation, start: tick, len: 1 });
                 }
             }
-            row += 1;
         }
-        open = now;
+        std::mem::swap(&mut open, &mut now);
+        before = rows;
     }
     runs.sort_unstable();
     runs

@@ -171,11 +171,11 @@ impl Encoder {
     }
 
     fn end_block(&mut self) {
-        if self.writer.rows().ticks().is_empty() {
+        let rows = self.writer.rows();
+        if rows.ticks().is_empty() {
             return;
         }
-        let rows = self.writer.take();
-        let (record, tail) = self.blocks.encode(&rows);
+        let (record, tail) = self.blocks.encode(rows);
         let head = to_bytes(&record);
         let section = put_section(&mut self.out, self.taken, Tag::Block, &head, tail);
         let ticks = rows.ticks();
@@ -188,7 +188,8 @@ impl Encoder {
             ticks: u32::try_from(ticks.len()).expect("at most 65,536"),
         });
         tick_runs_of(ticks).for_each(|run| push_run(&mut self.segment.tick_runs, run));
-        self.segment.summaries.push(&self.summarizer.block(&rows));
+        self.segment.summaries.push(&self.summarizer.block(rows));
+        self.writer.begin_block();
         if self.segment.digests.len() >= SEGMENT_TICKS as usize || self.segment.summaries.bytes() >= SEGMENT_BYTES {
             self.end_segment();
         }

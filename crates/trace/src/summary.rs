@@ -1,6 +1,6 @@
 //! What is known of a block without decoding it, and how it is made from the block's rows.
 
-use cdt_schema::{Column, Digest, DigestSequence, Layout, Rows, TableId, TickDigests};
+use cdt_schema::{Column, Digest, DigestSequence, Layout, Rows, TableId, TableKind, TickDigests};
 
 /// What is known of a block without decoding it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +74,19 @@ impl Summarizer {
         let mut last = self.last.iter_mut();
         for index in 0..layout.tables().len() {
             let table = rows.table(TableId(index));
-            let counted = rows.behavioural_rows(TableId(index), 0..table.rows());
-            summary.rows.push(u32::try_from(counted.len()).expect("a block's rows stay below 2^32"));
+            let is_event = layout.tables()[index].kind == TableKind::Events;
+            let guests = if is_event { rows.behavioural_rows(TableId(index), 0..table.rows()) } else { Vec::new() };
+            let count = if is_event { guests.len() } else { table.rows() };
+            summary.rows.push(u32::try_from(count).expect("a block's rows stay below 2^32"));
             for column in &table.columns {
-                summary.changed.push(changed(column, &counted, last.next().expect("one for each column")));
+                let last = last.next().expect("one for each column");
+                summary.changed.push(if is_event {
+                    let within = guests.iter().any(|&row| !column.same(row, column, guests[0]));
+                    (within, entered(column, guests.first().copied().zip(guests.last().copied()), last))
+                } else {
+                    let ends = count.checked_sub(1).map(|last| (0, last));
+                    (column.varies(0..count), entered(column, ends, last))
+                });
             }
         }
         summary
@@ -88,14 +97,12 @@ fn sequences(layout: &Layout) -> Vec<DigestSequence> {
     layout.channels().iter().map(|_| DigestSequence::default()).collect()
 }
 
-/// Whether a column's value changes within these rows, and between `last` and the first of them, which moves on to the
-/// last of them.
-fn changed(column: &Column, rows: &[usize], last: &mut Option<LastValue>) -> (bool, bool) {
-    let (Some(&first_row), Some(&last_row)) = (rows.first(), rows.last()) else { return (false, false) };
-    let within = rows.iter().any(|&row| !column.same(row, column, first_row));
+/// Whether the first of a block's rows has another value than `last`, which becomes that of the last of them.
+fn entered(column: &Column, ends: Option<(usize, usize)>, last: &mut Option<LastValue>) -> bool {
+    let Some((first_row, last_row)) = ends else { return false };
     let entered = last.as_ref().is_some_and(|last| *last != value(column, first_row));
     *last = Some(value(column, last_row));
-    (within, entered)
+    entered
 }
 
 fn value(column: &Column, row: usize) -> LastValue {

@@ -37,54 +37,53 @@ macro_rules! with_width {
 
 /// Appends a group; no number may have more than `width` bits.
 pub(super) fn pack<L: Lane>(numbers: &[L; GROUP], width: u32, out: &mut Vec<u8>) {
-    let mut words = [0u64; GROUP];
-    with_width!(width, pack_words, L, (numbers, &mut words));
     let start = out.len();
     out.resize(start + width as usize * 8, 0);
-    for (bytes, word) in out[start..].as_chunks_mut::<8>().0.iter_mut().zip(&words) {
-        *bytes = word.to_le_bytes();
-    }
+    with_width!(width, pack_words, L, (numbers, out[start..].as_chunks_mut::<8>().0));
 }
 
 /// Reads a group, of which the last bytes may be missing where not all of its numbers are used.
 pub(super) fn unpack<L: Lane>(bytes: &[u8], width: u32, numbers: &mut [L; GROUP]) {
-    let mut words = [0u64; GROUP + 1];
-    let (whole, rest) = bytes.as_chunks::<8>();
-    for (word, bytes) in words.iter_mut().zip(whole) {
-        *word = u64::from_le_bytes(*bytes);
+    let words = bytes.as_chunks::<8>().0;
+    if words.len() == width as usize {
+        with_width!(width, unpack_words, L, (words, numbers));
+        return;
     }
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        words[whole.len()] = u64::from_le_bytes(last);
-    }
-    with_width!(width, unpack_words, L, (&words, numbers));
+    let mut padded = [0; GROUP * 8];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    with_width!(width, unpack_words, L, (&padded.as_chunks::<8>().0[..width as usize], numbers));
 }
 
 #[inline(never)]
-fn pack_words<L: Lane, const W: usize>(numbers: &[L; GROUP], words: &mut [u64; GROUP]) {
+fn pack_words<L: Lane, const W: usize>(numbers: &[L; GROUP], words: &mut [[u8; 8]]) {
     if W == 0 || W > L::BITS as usize {
         return;
     }
+    let words = &mut words[..W];
+    let mut word = 0u64;
     for_each_number!(I => {
         let number: u64 = numbers[I].into();
-        words[I * W / 64] |= number << (I * W % 64);
-        if I * W % 64 + W > 64 {
-            words[I * W / 64 + 1] |= number >> (64 - I * W % 64);
+        word |= number << (I * W % 64);
+        if I * W % 64 + W >= 64 {
+            words[I * W / 64] = word.to_le_bytes();
+            word = if I * W % 64 + W > 64 { number >> (64 - I * W % 64) } else { 0 };
         }
     });
+    debug_assert_eq!(word, 0, "64 numbers fill whole words");
 }
 
 #[inline(never)]
-fn unpack_words<L: Lane, const W: usize>(words: &[u64; GROUP + 1], numbers: &mut [L; GROUP]) {
+fn unpack_words<L: Lane, const W: usize>(words: &[[u8; 8]], numbers: &mut [L; GROUP]) {
     if W == 0 || W > L::BITS as usize {
         *numbers = [L::truncate(0); GROUP];
         return;
     }
+    let words = &words[..W];
     let mask = u64::MAX >> (64 - W);
+    let word = |index: usize| u64::from_le_bytes(words[index]);
     for_each_number!(I => {
-        let low = words[I * W / 64] >> (I * W % 64);
-        let high = if I * W % 64 + W > 64 { words[I * W / 64 + 1] << (64 - I * W % 64) } else { 0 };
+        let low = word(I * W / 64) >> (I * W % 64);
+        let high = if I * W % 64 + W > 64 { word(I * W / 64 + 1) << (64 - I * W % 64) } else { 0 };
         numbers[I] = L::truncate((low | high) & mask);
     });
 }

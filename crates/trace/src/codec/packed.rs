@@ -38,14 +38,20 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&[byte(width) | EXCEPTIONS, byte(shape.exceptions), byte(shape.upper)]);
     let mask = if width == 0 { 0 } else { u64::MAX >> (64 - width) };
-    let low = group.map(|number| L::truncate(number.into() & mask));
+    let (mut low, mut places, mut uppers, mut wide) = (*group, [0u8; GROUP], [0u64; GROUP], 0);
+    for (place, number) in low.iter_mut().enumerate() {
+        let bits: u64 = (*number).into();
+        *number = L::truncate(bits & mask);
+        // Written in any case and kept only if it counts: a jump for every number would cost more.
+        places[wide] = place as u8;
+        uppers[wide] = bits >> width;
+        wide += usize::from(bits > mask);
+    }
     pack_low(&low, count, width, out);
-    let wide =
-        || (0u8..).zip(group).map(|(place, &number)| (place, number.into() >> width)).filter(|(_, upper)| *upper > 0);
-    out.extend(wide().map(|(place, _)| place));
+    out.extend_from_slice(&places[..wide]);
     let mut pending = 0u128;
     let mut bits = 0;
-    for (_, upper) in wide() {
+    for &upper in &uppers[..wide] {
         pending |= u128::from(upper) << bits;
         bits += shape.upper;
         while bits >= 8 {
