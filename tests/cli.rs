@@ -1,6 +1,6 @@
 //! The binary as a person or a script meets it: what it prints, its exit codes, and what it leaves behind.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -219,24 +219,126 @@ fn zstd_cat(path: &Path) -> Vec<u8> {
     zstd::stream::decode_all(std::fs::File::open(path).unwrap()).unwrap()
 }
 
+/// A session's first row, with this layout.
+fn session_start(layout: &str) -> String {
+    let about = concat!(
+        r#""producer":{"name":"p","version":"1","platform":"any","arch":"any"},"#,
+        r#""program":{"name":"g","build":null,"hash":null}"#
+    );
+    let head = r#"{"event":"session_start","capture_version":1,"session_id":"s""#;
+    format!("{head},{about},\"layout\":{layout}}}\n")
+}
+
+/// A run's rows, each tick with these further members.
+fn run_rows(run: &str, ticks: u32, members: impl Fn(u32) -> String) -> String {
+    let head = r#""seed":"1","seed_source":"fixed","mode":0,"players":0,"tick_rate":60,"reason":"test""#;
+    let mut rows = format!("{{\"event\":\"run_start\",\"run_id\":\"{run}\",{head}}}\n");
+    for tick in 0..ticks {
+        let row = format!("\"run_id\":\"{run}\",\"tick\":{tick},{}", members(tick));
+        rows.push_str(&format!("{{\"event\":\"tick\",{row}}}\n"));
+    }
+    let end = format!("\"run_id\":\"{run}\",\"ticks\":{ticks},\"reason\":\"complete\"");
+    rows + &format!("{{\"event\":\"run_end\",{end}}}\n")
+}
+
+fn session_end(ticks: u32) -> String {
+    format!("{{\"event\":\"session_end\",\"session_id\":\"s\",\"ticks\":\"{ticks}\"}}\n")
+}
+
 /// A session of runs of one tick each.
 fn session_of(runs: u32) -> String {
-    let mut capture = concat!(
-        r#"{"event":"session_start","capture_version":1,"session_id":"s","#,
-        r#""producer":{"name":"p","version":"1","platform":"any","arch":"any"},"#,
-        r#""program":{"name":"g","build":null,"hash":null},"layout":{"state":[{"name":"score","type":"u32"}]}}"#,
-        "\n"
-    )
-    .to_owned();
+    let mut capture = session_start(r#"{"state":[{"name":"score","type":"u32"}]}"#);
     for run in 0..runs {
-        let head = r#""seed":"1","seed_source":"fixed","mode":0,"players":0,"tick_rate":60,"reason":"test""#;
-        capture.push_str(&format!("{{\"event\":\"run_start\",\"run_id\":\"r{run}\",{head}}}\n"));
-        capture.push_str(&format!("{{\"event\":\"tick\",\"run_id\":\"r{run}\",\"tick\":0,\"state\":[{run}]}}\n"));
-        let end = r#""ticks":1,"reason":"complete""#;
-        capture.push_str(&format!("{{\"event\":\"run_end\",\"run_id\":\"r{run}\",{end}}}\n"));
+        capture.push_str(&run_rows(&format!("r{run}"), 1, |_| format!("\"state\":[{run}]")));
     }
-    capture.push_str(&format!("{{\"event\":\"session_end\",\"session_id\":\"s\",\"ticks\":\"{runs}\"}}\n"));
-    capture
+    capture + &session_end(runs)
+}
+
+/// Finalizes a run of two creatures, whose hit points are a function of the tick and the slot.
+fn creatures(folder: &Path, name: &str, hp_type: &str, hp: impl Fn(u32, u32) -> i64) {
+    let fields = format!(r#"[{{"name":"x","type":"f32"}},{{"name":"hp","type":"{hp_type}"}}]"#);
+    let layout = format!(r#"{{"entities":[{{"kind":"creature","fields":{fields}}}]}}"#);
+    let creature = |tick: u32, slot: u32| {
+        let values = format!("[{}.5,{}]", tick / 7, hp(tick, slot));
+        format!(r#"{{"kind":"creature","slot":{slot},"generation":1,"fields":{values}}}"#)
+    };
+    let members = |tick| format!("\"entities\":[{},{}]", creature(tick, 3), creature(tick, 4));
+    let capture = session_start(&layout) + &run_rows("r", 8_000, members) + &session_end(8_000);
+    std::fs::write(folder.join(format!("{name}.jsonl")), capture).unwrap();
+    expect(folder, 0, &format!("finalize {name}.jsonl -o {name}.cdt"));
+}
+
+#[test]
+fn a_healed_blip_and_a_sustained_fault_are_both_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let hp = |tick: u32, _: u32| 1_000 - i64::from(tick / 100);
+    creatures(path, "reference", "i32", hp);
+    let faulty = |tick, slot| hp(tick, slot) - i64::from(slot == 4 && (tick == 500 || tick >= 7_000));
+    creatures(path, "candidate", "i32", faulty);
+    creatures(path, "other", "u32", hp);
+    let mut all = String::new();
+    for (code, line) in [
+        (1, "diff reference.cdt candidate.cdt"),
+        (0, "diff reference.cdt reference.cdt"),
+        (3, "diff reference.cdt other.cdt"),
+    ] {
+        all.push_str(&format!("$ cdt {line}\n{}\n", expect(path, code, line)));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn colours_are_for_whoever_asks_for_them() {
+    let folder = demo_traces();
+    let line = ["diff", "reference.cdt", "candidate.cdt", "--color"];
+    let colored = |when: &str| cdt(folder.path(), &[&line[..], &[when]].concat()).stdout.contains(&0x1b);
+    assert_eq!([colored("always"), colored("never"), colored("auto")], [true, false, false]);
+}
+
+/// Runs a command of the shell on a terminal of 60 columns and gives what that showed.
+#[cfg(unix)]
+fn on_a_terminal(folder: &Path, command: &str) -> String {
+    let script = "\
+import fcntl, os, pty, struct, sys, termios
+child, terminal = pty.fork()
+if child == 0:
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 60, 0, 0))
+    os.execvp('sh', ['sh', '-c', sys.argv[1]])
+shown = b''
+try:
+    while part := os.read(terminal, 65536):
+        shown += part
+except OSError:
+    pass
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+";
+    let mut python = Command::new("python3");
+    let output = python.current_dir(folder).args(["-c", script, command]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_terminal_gets_colours_lines_that_fit_and_progress() {
+    let folder = demo_traces();
+    let diff = format!("{} diff reference.cdt candidate.cdt", env!("CARGO_BIN_EXE_cdt"));
+    let shown = on_a_terminal(folder.path(), &diff);
+    assert!(shown.contains("\x1b[1m\x1b[31mDIVERGED for good at tick 128"), "{shown}");
+    let plain = on_a_terminal(folder.path(), &format!("NO_COLOR=1 {diff}"));
+    assert!(!plain.contains('\x1b'), "{plain}");
+    let compared = plain.lines().skip_while(|line| !line.contains("not compared"));
+    let widest = compared.map(|line| line.trim_end().chars().count()).max().unwrap();
+    assert!((30..=60).contains(&widest), "{widest} columns\n{plain}");
+
+    // A bar is drawn when the work takes over a second, as it does when its input is slow.
+    let capture = zstd_cat(&demo_capture("reference"));
+    std::fs::write(folder.path().join("c.jsonl"), capture).unwrap();
+    let slow = "(head -n 600 c.jsonl; sleep 1.3; tail -n +601 c.jsonl)";
+    let finalize = format!("{slow} | {} finalize - -o slow.cdt", env!("CARGO_BIN_EXE_cdt"));
+    let shown = on_a_terminal(folder.path(), &finalize);
+    assert!(shown.contains("finalizing") && shown.contains("finalized"), "{shown}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use cdt_projections::{BlockCursor, Window};
 use cdt_schema::{Channel, ChannelSet, Digest, Layout, Path, Role, TableId, TableKind, Tick};
-use cdt_trace::{Loss, Source, Trace, Watch};
+use cdt_trace::{Loss, Source, TickRun, Trace, Watch};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Error;
@@ -60,7 +60,8 @@ pub fn diff<R: Source, C: Source>(
     let Some((first, last)) = plan.span else { return Ok(report) };
     report.ends = plan.ends;
     report.compared = compared(reference, candidate, &plan, watch)?;
-    let end = last_before(reference, last).max(last_before(candidate, last)).unwrap_or(last);
+    let last_of = |runs: &[TickRun]| CommonTicks::of(runs, runs, plan.window).range().map(|(_, last)| last);
+    let end = last_of(&reference.index().tick_runs).max(last_of(&candidate.index().tick_runs)).unwrap_or(last);
     let mut walk = Walk::new(reference, candidate, &plan, options, end);
     walk.behaviour(watch)?;
     walk.diagnostics(watch)?;
@@ -91,12 +92,6 @@ pub(crate) fn incomparable<R: Source, C: Source>(
 ) -> Option<DiffReport> {
     let plan = Plan::new(reference, candidate, options);
     Some(plan.empty_report(reference, candidate, options)).filter(|report| !report.reasons.is_empty())
-}
-
-/// The last tick of a trace that is not after `last`.
-fn last_before<S: Source>(trace: &Trace<S>, last: Tick) -> Option<Tick> {
-    let run = trace.index().tick_runs.iter().rev().find(|run| run.first <= last)?;
-    Some(run.last().min(last))
 }
 
 /// What will be compared, or why nothing can be.
@@ -245,20 +240,11 @@ fn overlap<R: Source, C: Source>(
     if common.0 > common.1 {
         return (None, Ends::default());
     }
-    let count = |trace: &[cdt_trace::TickRun], from: u64, to: u64| -> u64 {
-        let inside = |run: &cdt_trace::TickRun| {
-            let (first, last) = (u64::from(run.first.0).max(from), u64::from(run.last().0).min(to));
-            (last + 1).saturating_sub(first)
-        };
-        if from > to { 0 } else { trace.iter().map(inside).sum() }
-    };
-    let sides = |runs: &[cdt_trace::TickRun]| OneSided {
-        before: match u64::from(common.0.0).checked_sub(1) {
-            Some(before) => count(runs, u64::from(options.window.start.0), before),
-            None => 0,
-        },
-        after: count(runs, u64::from(common.1.0) + 1, u64::from(window_last.0)),
-    };
+    let count = |runs: &[TickRun], window: Window| CommonTicks::of(runs, runs, window).count();
+    let before = Window { start: options.window.start, end: Some(common.0) };
+    let after = common.1.next().map(|start| Window { start, end: options.window.end });
+    let sides =
+        |runs: &[TickRun]| OneSided { before: count(runs, before), after: after.map_or(0, |after| count(runs, after)) };
     let ends = Ends {
         reference_only: sides(&reference.index().tick_runs),
         candidate_only: sides(&candidate.index().tick_runs),

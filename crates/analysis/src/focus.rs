@@ -146,14 +146,14 @@ pub fn focus<R: Source, C: Source>(
     options: &DiffOptions,
     watch: &dyn Watch,
 ) -> Result<FocusOutcome, Error> {
-    if let Some(tick) = tick.filter(|&tick| !has(reference, tick) && !has(candidate, tick)) {
+    if let Some(tick) = tick.filter(|&tick| !reference.index().has(tick) && !candidate.index().has(tick)) {
         let (reference, candidate) = (reference.name().display(), candidate.name().display());
         let rule = format!("neither trace has a tick {tick}; `cdt info` shows their ticks");
         return Err(Error::not_there(format!("{reference}, {candidate}: {rule}")));
     }
     let report = match tick {
         Some(tick) => {
-            let both = has(reference, tick) && has(candidate, tick);
+            let both = reference.index().has(tick) && candidate.index().has(tick);
             let window = cdt_projections::Window { start: tick, end: tick.next() };
             let asked = if both { DiffOptions { window, ..options.clone() } } else { options.clone() };
             if let Some(report) = incomparable(reference, candidate, &asked) {
@@ -180,11 +180,6 @@ pub fn focus<R: Source, C: Source>(
         Lens { left: BlockCursor::new(reference, channels), right: BlockCursor::new(candidate, channels), channels };
     let traces = Traces { reference: TraceFacts::new(reference), candidate: TraceFacts::new(candidate) };
     lens.focus(chosen, history, traces).map(|focus| FocusOutcome::Tick(Box::new(focus)))
-}
-
-/// Whether a trace has a tick.
-fn has<S: Source>(trace: &Trace<S>, tick: Tick) -> bool {
-    trace.index().tick_runs.iter().any(|run| run.first <= tick && tick <= run.last())
 }
 
 struct Lens<'a, R, C> {

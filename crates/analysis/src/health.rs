@@ -2,7 +2,7 @@
 
 use cdt_projections::Window;
 use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Path, Rows, TableId, TickDigester};
-use cdt_trace::{BlockSummary, Source, Summarizer, Trace, Watch};
+use cdt_trace::{BlockDecoder, BlockSummary, Source, Summarizer, Trace, Watch};
 use serde::Serialize;
 
 use crate::Error;
@@ -176,6 +176,7 @@ impl<'a, S: Source> Examination<'a, S> {
 
     fn segments(&mut self, watch: &dyn Watch) -> Result<(), Error> {
         let total = self.trace.index().blocks.len() as u64;
+        let mut decoder = BlockDecoder::new();
         for segment in 0..self.trace.segments() {
             // What cannot be read is told once, here, and the blocks are examined without it.
             let digests = self.trace.digests(segment);
@@ -192,9 +193,12 @@ impl<'a, S: Source> Examination<'a, S> {
                 let digests = digests.as_ref().map(|digests| &digests[past..past + ticks]);
                 past += ticks;
                 let summary = summaries.as_ref().map(|summaries| &summaries[number]);
-                let rows = self.trace.block(block, self.trace.layout().channels());
+                let rows = self.trace.block_by(&mut decoder, block, self.trace.layout().channels());
                 match self.readable(rows)? {
-                    Some(rows) => self.block(&rows, digests, summary),
+                    Some(rows) => {
+                        self.block(&rows, digests, summary);
+                        decoder.recycle(rows);
+                    }
                     None => self.interrupt(),
                 }
             }

@@ -341,13 +341,6 @@ pub struct OneSided {
     pub after: u64,
 }
 
-impl Ends {
-    /// Whether the two begin and end together.
-    pub fn agree(&self) -> bool {
-        *self == Ends::default()
-    }
-}
-
 pub(crate) fn tick_number<S: Serializer>(tick: &Tick, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u32(tick.0)
 }

@@ -109,7 +109,11 @@ impl CommonTicks {
     pub(crate) fn of(reference: &[TickRun], candidate: &[TickRun], window: Window) -> CommonTicks {
         let mut runs = Vec::new();
         let (mut a, mut b) = (reference.iter().peekable(), candidate.iter().peekable());
-        let last_of_window = window.end.map_or(Tick(u32::MAX), |end| Tick(end.0.saturating_sub(1)));
+        let last_of_window = match window.end.map(|end| end.0.checked_sub(1)) {
+            None => Tick(u32::MAX),
+            Some(Some(last)) => Tick(last),
+            Some(None) => return CommonTicks { runs },
+        };
         while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
             let first = x.first.max(y.first).max(window.start);
             let last = x.last().min(y.last()).min(last_of_window);

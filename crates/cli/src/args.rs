@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 yes (equal, healthy, done); 1 no (diverged, unhealthy); 2 could not try (usage, unreadable file, I/O);
+Exit codes: 0 yes (equal, healthy, done); 1 no (diverged, unhealthy, nobody there); 2 could not try (usage, unreadable file, I/O);
 3 cannot say (not comparable, or done but with recorded loss).
 
 A first look: cdt demo";

@@ -46,7 +46,7 @@ impl Terminal {
     /// The terminal, or pipe, that standard output is.
     pub fn new(color: Color) -> Terminal {
         let is_terminal = io::stdout().is_terminal();
-        #[allow(clippy::disallowed_methods, reason = "a door may read the environment")]
+        #[expect(clippy::disallowed_methods, reason = "a door may read the environment")]
         let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = match color {
             Color::Auto => is_terminal && !forbidden,

@@ -27,7 +27,7 @@ pub struct Bar {
 
 impl Bar {
     /// A bar for work that is called `doing`.
-    #[allow(clippy::disallowed_methods, reason = "a door may ask the clock")]
+    #[expect(clippy::disallowed_methods, reason = "a door may ask the clock")]
     pub fn new(doing: &'static str) -> Bar {
         Bar { doing, began: Instant::now(), bar: RefCell::new(None) }
     }

@@ -54,6 +54,7 @@ pub struct Cuboid {
 }
 
 /// The boxes where they are let go, in the order of their slots.
+#[expect(clippy::cast_precision_loss, reason = "there are sixty")]
 pub fn boxes() -> impl Iterator<Item = Cuboid> {
     (0..BOXES).map(|index| {
         let (row, column) = ((index / ROW) as f32, (index % ROW) as f32);

@@ -6,12 +6,15 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use cdt_trace::Watch;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use crate::{Error, ErrorKind};
 
 /// Longest line of a capture: a whole tick of memory in base64 fits.
 const MAX_LINE: u64 = 64 << 20;
+/// Lines between two looks at the clock and the stop flag.
+const LINES_PER_LOOK: u64 = 256;
 /// Bytes read at once.
 const BUFFER: usize = 1 << 17;
 /// First bytes of every zstd frame (RFC 8878, section 3.1.1).
@@ -125,9 +128,16 @@ impl Input {
         Ok(Input { reader: Box::new(BufReader::with_capacity(BUFFER, decoder)), ..self })
     }
 
-    /// Bytes read of the file so far, and how many it has, if that is known.
-    pub(crate) fn position(&self) -> (u64, Option<u64>) {
-        (self.consumed.get(), self.total)
+    /// Tells how far the reading has come, and whether to go on, once in a while.
+    ///
+    /// # Errors
+    /// The work was stopped.
+    pub(crate) fn look(&self, watch: &dyn Watch) -> Result<(), Error> {
+        if !self.line.is_multiple_of(LINES_PER_LOOK) {
+            return Ok(());
+        }
+        watch.progress(self.consumed.get(), self.total);
+        if watch.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
 
     /// Number of the line that was read last, from 1.

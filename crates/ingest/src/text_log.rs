@@ -20,8 +20,6 @@ use cdt_trace::{Loss, LossKind, Meta, Options, Producer, Program, Run, TraceWrit
 use crate::input::Found;
 use crate::{Error, ErrorKind, Input};
 
-/// Lines between two looks at the stop flag.
-const LINES_PER_LOOK: u64 = 1024;
 /// Numbers of noise lines that a report names.
 const NAMED_NOISE: usize = 5;
 /// How much of an offending line an error shows.
@@ -155,13 +153,7 @@ pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Impor
     let mut bytes = Vec::new();
     let mut first_line = None;
     loop {
-        if input.line().is_multiple_of(LINES_PER_LOOK) {
-            let (done, total) = input.position();
-            watch.progress(done, total);
-            if watch.cancelled() {
-                return Err(Error::cancelled());
-            }
-        }
+        input.look(watch)?;
         let found = input.next_line(&mut bytes)?;
         if found == Found::End {
             break;
@@ -243,24 +235,6 @@ struct Importer<'a> {
     report: Imported,
 }
 
-/// Errors of writing a tick.
-enum WriteError {
-    Row(RowError),
-    Trace(cdt_trace::Error),
-}
-
-impl From<RowError> for WriteError {
-    fn from(error: RowError) -> WriteError {
-        WriteError::Row(error)
-    }
-}
-
-impl From<cdt_trace::Error> for WriteError {
-    fn from(error: cdt_trace::Error) -> WriteError {
-        WriteError::Trace(error)
-    }
-}
-
 impl Importer<'_> {
     /// Whether a line without an end is certain to be whole: an instruction whose last column, as of every line before, is
     /// the registers, which have a fixed width. Of decimal columns and of noise the end may be missing.
@@ -321,10 +295,11 @@ impl Importer<'_> {
         };
         let number = u32::try_from(self.report.ticks)
             .map_err(|_| at_line(input, line, &format!("a trace has at most {} ticks", u32::MAX)))?;
-        let written: Result<(), WriteError> = writer.append(Tick(number), |tick| fill(tick, &instruction, &noise));
-        written.map_err(|error| match error {
-            WriteError::Row(error) => at_line(input, line, &error.to_string()),
-            WriteError::Trace(error) => error.into(),
+        let written: Result<(), cdt_trace::Error> =
+            writer.append(Tick(number), |tick| Ok(fill(tick, &instruction, &noise)?));
+        written.map_err(|error| match error.kind() {
+            cdt_trace::ErrorKind::Row => at_line(input, line, &error.to_string()),
+            _ => error.into(),
         })?;
         self.report.ticks += 1;
         Ok(())
@@ -407,7 +382,7 @@ fn meta(format: LogFormat) -> Meta {
     }
 }
 
-fn fill(tick: &mut TickBuilder<'_>, instruction: &Instruction, noise: &[Noise]) -> Result<(), WriteError> {
+fn fill(tick: &mut TickBuilder<'_>, instruction: &Instruction, noise: &[Noise]) -> Result<(), RowError> {
     let state: Vec<Scalar> = instruction.state.iter().copied().map(Scalar::U32).collect();
     tick.state(&state)?;
     if !instruction.counters.is_empty() {

@@ -1,6 +1,6 @@
 //! Captures in, traces out: what is whole becomes a trace, what is not is told with its place.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 

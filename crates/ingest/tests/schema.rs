@@ -3,7 +3,7 @@
 use std::path::Path;
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "`cargo xtask codegen` asks by it to write the file anew")]
+#[expect(clippy::disallowed_methods, reason = "`cargo xtask codegen` asks by it to write the file anew")]
 fn the_schema_in_docs_is_that_of_the_row_types() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/capture.schema.json");
     let generated = cdt_ingest::capture_schema();

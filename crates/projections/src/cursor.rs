@@ -1,13 +1,14 @@
 //! Walking a trace tick by tick while decoding every block once.
 
 use cdt_schema::{Channel, ChannelSet, Digest, Rows, Tick, TickDigester};
-use cdt_trace::{Error, Source, Trace};
+use cdt_trace::{BlockDecoder, Error, Source, Trace};
 
 /// The rows around the tick that was asked for last, with the digests of their channels.
 #[derive(Debug)]
 pub struct BlockCursor<'a, S> {
     trace: &'a Trace<S>,
     channels: ChannelSet,
+    decoder: BlockDecoder,
     loaded: Option<Loaded>,
 }
 
@@ -22,7 +23,7 @@ struct Loaded {
 impl<'a, S: Source> BlockCursor<'a, S> {
     /// A cursor over some channels of a trace.
     pub fn new(trace: &'a Trace<S>, channels: ChannelSet) -> BlockCursor<'a, S> {
-        BlockCursor { trace, channels, loaded: None }
+        BlockCursor { trace, channels, decoder: BlockDecoder::new(), loaded: None }
     }
 
     /// The rows of the block that holds `tick`, and the tick's index in them; `None` if the trace has no such tick.
@@ -44,7 +45,10 @@ impl<'a, S: Source> BlockCursor<'a, S> {
     fn load(&mut self, tick: Tick) -> Result<Option<(&Loaded, usize)>, Error> {
         let Some(block) = self.trace.index().block_of(tick) else { return Ok(None) };
         if self.loaded.as_ref().is_none_or(|loaded| loaded.block != block) {
-            let rows = self.trace.block(block, self.channels)?;
+            if let Some(past) = self.loaded.take() {
+                self.decoder.recycle(past.rows);
+            }
+            let rows = self.trace.block_by(&mut self.decoder, block, self.channels)?;
             let mut digester = TickDigester::new(rows.layout());
             let digests = |tick| {
                 let mut digests = [Digest::default(); Channel::ALL.len()];

@@ -102,7 +102,7 @@ impl RngChain {
 
 impl RngAlgorithm {
     /// Value and next state of a draw that begins at `before`; of an opaque stream, zeros. Only PCG has an increment.
-    #[allow(clippy::cast_possible_truncation, reason = "generators cut their state by definition")]
+    #[expect(clippy::cast_possible_truncation, reason = "generators cut their state by definition")]
     pub fn next(self, before: u64, increment: u64) -> (u32, u64) {
         match self {
             RngAlgorithm::MsvcLcg => {

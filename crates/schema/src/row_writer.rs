@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::rows::lane32;
 use crate::table::{Arity, columns};
 use crate::{
     Column, ColumnSchema, ColumnType, Continuity, Field, Generation, KindId, Layout, PageId, PlayerId, Role, Rows,
@@ -15,7 +16,7 @@ const MAX_TICK_BYTES: usize = 24 << 20;
 
 /// What one player pressed and pushed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[allow(missing_docs, reason = "the names are the whole story")]
+#[expect(missing_docs, reason = "the names are the whole story")]
 pub struct Input {
     pub buttons: u32,
     pub move_x: f32,
@@ -219,7 +220,7 @@ impl RowWriter {
         let first_of_block = self.rows.ticks.len() == 1;
         let table = &mut self.rows.tables[id.0];
         for row in range {
-            let at = table.columns[columns::memory::PAGE].bits(row) as usize * page_size;
+            let at = lane32(table.columns[columns::memory::PAGE].bits(row)) as usize * page_size;
             self.image[at..at + page_size].copy_from_slice(table.columns[columns::memory::CONTENT].bytes(row));
         }
         if first_of_block {

@@ -123,7 +123,7 @@ impl Column {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "the lane was chosen by the type's width")]
+    #[expect(clippy::cast_possible_truncation, reason = "the lane was chosen by the type's width")]
     pub(crate) fn push_bits(&mut self, bits: u64) {
         match self {
             Column::W8(lanes) => lanes.push(bits as u8),
@@ -370,7 +370,7 @@ fn column_bytes(column: &Column, rows: Range<usize>) -> usize {
 }
 
 /// The low 32 bits, where a column's type says that there are no others.
-#[allow(clippy::cast_possible_truncation, reason = "the lane is 32 bits wide")]
+#[expect(clippy::cast_possible_truncation, reason = "the lane is 32 bits wide")]
 pub(crate) fn lane32(bits: u64) -> u32 {
     debug_assert!(bits <= u64::from(u32::MAX));
     bits as u32

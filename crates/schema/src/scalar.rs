@@ -63,11 +63,6 @@ impl ScalarType {
         }
     }
 
-    /// Whether the type is a float.
-    pub fn is_float(self) -> bool {
-        matches!(self, ScalarType::F32 | ScalarType::F64)
-    }
-
     /// Whether `bits` is a value of this type: in range, and finite.
     pub fn admits(self, bits: u64) -> bool {
         match self {
@@ -90,7 +85,7 @@ impl fmt::Display for ScalarType {
 
 /// One typed value. Equality is equality of bits, so `-0.0` and `0.0` differ.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs, reason = "the variants are the types documented at ScalarType")]
+#[expect(missing_docs, reason = "the variants are the types documented at ScalarType")]
 pub enum Scalar {
     Bool(bool),
     U8(u8),
@@ -135,7 +130,7 @@ impl Scalar {
     }
 
     /// The value that [`Scalar::bits`] gave `bits` for. Bits above the type's width are ignored.
-    #[allow(clippy::cast_possible_truncation, reason = "bits above the width are ignored by contract")]
+    #[expect(clippy::cast_possible_truncation, reason = "bits above the width are ignored by contract")]
     pub fn from_bits(scalar_type: ScalarType, bits: u64) -> Scalar {
         match scalar_type {
             ScalarType::Bool => Scalar::Bool(bits & 1 == 1),

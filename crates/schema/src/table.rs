@@ -103,7 +103,7 @@ impl TableSchema {
 }
 
 /// Column numbers of the tables whose columns the schema itself defines.
-#[allow(missing_docs, reason = "the names are the columns' names")]
+#[expect(missing_docs, reason = "the names are the columns' names")]
 pub mod columns {
     pub mod step {
         pub const DT: usize = 0;

@@ -4,7 +4,7 @@ use crate::{Column, Scalar, ScalarType};
 
 /// The values of one field for several rows.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs, reason = "the names are the types'")]
+#[expect(missing_docs, reason = "the names are the types'")]
 pub enum Values<'a> {
     Bool(&'a [bool]),
     I32(&'a [i32]),

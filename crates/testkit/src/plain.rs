@@ -11,7 +11,7 @@ use crate::meta;
 
 /// One creature of a plain tick.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the names are the whole story")]
+#[expect(missing_docs, reason = "the names are the whole story")]
 pub struct Creature {
     pub slot: u32,
     pub generation: u32,
@@ -22,7 +22,7 @@ pub struct Creature {
 
 /// What a plain tick carries.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the names are the whole story")]
+#[expect(missing_docs, reason = "the names are the whole story")]
 pub struct PlainTick {
     pub score: u32,
     pub energy: f32,
@@ -42,7 +42,7 @@ pub fn plain_layout() -> Layout {
 }
 
 /// A tick of the plain run: twelve creatures on their ways, of which every slot gets a new tenant every 97 ticks.
-#[allow(clippy::cast_precision_loss, reason = "the numbers are small")]
+#[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
 fn plain_tick(tick: u32) -> PlainTick {
     let creature = |slot: u32| {
         let age = (tick + slot * 8) as f32;

@@ -120,7 +120,7 @@ impl Scene {
         Ok(())
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "the numbers are small")]
+    #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
     fn step(&mut self, tick: &mut TickBuilder<'_>) -> Result<(), RowError> {
         let input = |buttons: u32| Input { buttons, move_x: buttons as f32 * 0.5, ..Input::default() };
         let inputs =
@@ -168,7 +168,7 @@ impl Scene {
         tick.call(flip)
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "the numbers are small")]
+    #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
     fn state(&mut self, tick: &mut TickBuilder<'_>) -> Result<(), RowError> {
         self.score += self.numbers.below(3);
         let wave = (self.tick as f32) * 0.125;

@@ -19,7 +19,7 @@ pub const W1_FIELDS: [&str; 10] = ["x", "y", "vx", "vy", "heading", "hp", "coold
 
 /// One draw of W1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the whole story")]
+#[expect(missing_docs, reason = "the names are the whole story")]
 pub struct W1Draw {
     pub value: u32,
     pub before: u32,
@@ -29,7 +29,7 @@ pub struct W1Draw {
 
 /// One entity of W1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the names are the whole story")]
+#[expect(missing_docs, reason = "the names are the whole story")]
 pub struct W1Entity {
     pub slot: u32,
     pub generation: u32,
@@ -41,7 +41,7 @@ pub struct W1Entity {
 
 /// One tick of W1.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs, reason = "the names are the whole story")]
+#[expect(missing_docs, reason = "the names are the whole story")]
 pub struct W1Tick {
     pub elapsed: u64,
     pub inputs: [Input; 2],
@@ -146,7 +146,7 @@ impl W1 {
     }
 
     /// A number from -1 to 1.
-    #[allow(clippy::cast_precision_loss, reason = "15 bits")]
+    #[expect(clippy::cast_precision_loss, reason = "15 bits")]
     fn signed(&mut self, caller: u32) -> f32 {
         self.draw(caller) as f32 / 16_383.5 - 1.0
     }
@@ -226,7 +226,7 @@ impl W1 {
             creature.turn = steer * 0.05;
         }
         if let Some(struck) = struck.filter(|struck| struck % 4 == 0) {
-            #[allow(clippy::cast_precision_loss, reason = "small")]
+            #[expect(clippy::cast_precision_loss, reason = "small")]
             let damage = (struck % 23) as f32;
             creature.hp -= damage;
             creature.flags ^= 1 << (struck % 6);

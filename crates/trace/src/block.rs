@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use cdt_schema::columns::{entities, rng};
 use cdt_schema::{
-    Arity, Channel, ChannelSet, Column, ColumnType, Layout, Ragged, RngStream, Rows, ScalarType, Table, TableId,
-    TableKind, TableSchema, Tick,
+    Arity, Channel, ChannelSet, Column, ColumnType, Digest, Layout, Ragged, RngStream, Rows, ScalarType, Table,
+    TableId, TableKind, TableSchema, Tick,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -395,8 +395,8 @@ pub struct BlockDecoder {
     bytes: Vec<u8>,
     scratch: Scratch,
     places: Places,
-    /// Tables that were given back, to be filled again.
-    spare: Vec<Table>,
+    /// Tables that were given back, to be filled again, and the digest of their layout.
+    spare: Option<(Digest, Vec<Table>)>,
 }
 
 impl BlockDecoder {
@@ -407,7 +407,7 @@ impl BlockDecoder {
 
     /// Takes back rows that are not needed any more, so that the next ones need no fresh memory.
     pub fn recycle(&mut self, rows: Rows) {
-        self.spare = rows.into_tables();
+        self.spare = Some((rows.layout().digest(), rows.into_tables()));
     }
 
     /// Decodes the rows of some channels of a block.
@@ -430,7 +430,8 @@ impl BlockDecoder {
         let head_len = usize::try_from(entry.tail_start() - entry.offset).expect("heads are small");
         read(entry.offset..if whole { entry.end() } else { entry.tail_start() }, &mut bytes)?;
         let head = BlockHead::read(layout, entry, bytes.get(..head_len).unwrap_or(&bytes))?;
-        let mut tables = std::mem::take(&mut self.spare);
+        let spare = self.spare.take().filter(|(of, _)| *of == layout.digest());
+        let mut tables = spare.map_or_else(Vec::new, |(_, tables)| tables);
         tables.resize_with(layout.tables().len(), Table::default);
         let mut spare = head.spare;
         for channel in layout.channels().iter() {

@@ -67,7 +67,10 @@ macro_rules! lane {
             const BITS: u32 = <$type>::BITS;
 
             #[inline(always)]
-            #[allow(clippy::cast_possible_truncation, trivial_numeric_casts, reason = "that is what it is for")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "that is what it is for, of the widest lane nothing is cut"
+            )]
             fn truncate(bits: u64) -> Self {
                 bits as $type
             }
@@ -160,7 +163,7 @@ impl Choice {
             some += 1;
         }
         // One run of all lanes is as long as it is; a part of it predicts as well.
-        let part = [tried.min(TRIED) as u32];
+        let part = [u32::try_from(tried.min(TRIED)).expect("a few thousand")];
         let (lanes, runs) =
             if some == 1 { (&lanes[..tried.min(TRIED)], &part[..]) } else { (&lanes[..tried], &runs[..some]) };
         let mut least = packed::cost(lanes);
@@ -380,13 +383,21 @@ mod tests {
         };
         read(&bytes, None, &mut back).unwrap();
         assert_eq!(back, lanes);
-        let backwards: Vec<u32> = (0..lanes.len() as u32).rev().collect();
+        let backwards: Vec<u32> = (0..count(lanes)).rev().collect();
         read(&bytes, Some(&backwards), &mut back).unwrap();
         assert!(encoding == ColumnEncoding::Constant || back.iter().rev().eq(lanes));
         for cut in 0..bytes.len() {
             assert!(read(&bytes[..cut], None, &mut back).is_err(), "cut at {cut}");
         }
         (encoding, bytes.len())
+    }
+
+    fn count<L>(lanes: &[L]) -> u32 {
+        u32::try_from(lanes.len()).unwrap()
+    }
+
+    fn noise32(index: u64) -> u32 {
+        u32::truncate(noise(index))
     }
 
     fn noise(index: u64) -> u64 {
@@ -396,24 +407,24 @@ mod tests {
     #[test]
     fn the_encoding_that_suits_is_taken_and_comes_back() {
         use ColumnEncoding::{Constant, Dictionary, Packed, Plain, Planes};
-        let taken = |lanes: &[u32]| round_trip(lanes, &[lanes.len() as u32], None).0;
+        let taken = |lanes: &[u32]| round_trip(lanes, &[count(lanes)], None).0;
         assert_eq!(round_trip(&[7u8; 300], &[300], None), (Constant, 1));
         assert_eq!(round_trip::<u64>(&[], &[], None).1, 0);
         let walk: Vec<u32> = (0..300)
             .scan(1_000_000, |at, i| {
-                *at += noise(i) as u32 >> 28;
+                *at += noise32(i) >> 28;
                 Some(*at)
             })
             .collect();
         assert_eq!(taken(&walk), Packed(1));
         assert_eq!(taken(&(0..300).map(|i| i * i * i + 7).collect::<Vec<_>>()), Packed(3));
-        assert_eq!(taken(&(0..300).map(|i| noise(i) as u32 >> 28).collect::<Vec<_>>()), Packed(0));
-        assert_eq!(taken(&(0..300).map(|i| noise(i % 9) as u32 >> (noise(i) % 2)).collect::<Vec<_>>()), Dictionary);
+        assert_eq!(taken(&(0..300).map(|i| noise32(i) >> 28).collect::<Vec<_>>()), Packed(0));
+        assert_eq!(taken(&(0..300).map(|i| noise32(i % 9) >> (noise(i) % 2)).collect::<Vec<_>>()), Dictionary);
         let numbers: Vec<u64> = (1..300).map(noise).collect();
         assert_eq!(round_trip(&numbers, &[299], None), (Plain, 299 * 8));
         round_trip(&[u64::MAX, 0, u64::MAX, 1], &[4], None);
         round_trip(&[255u8, 0, 128, 1], &[4], None);
-        let skewed: Vec<u32> = (0..3000).map(|i| (noise(i) % 300) as u32 * u32::from(i % 7 == 0)).collect();
+        let skewed: Vec<u32> = (0..3000).map(|i| noise32(i) % 300 * u32::from(i % 7 == 0)).collect();
         let mut zstd = Zstd::new();
         let (encoding, bytes) = round_trip(&skewed[..1000], &[1000], Some(&mut zstd));
         assert!(matches!(encoding, Planes(_)) && bytes < round_trip(&skewed[..1000], &[1000], None).1);
@@ -422,7 +433,7 @@ mod tests {
     #[test]
     fn a_choice_is_kept_and_made_again() {
         let line: Vec<u32> = (0..200).map(|i| 1_000_000 - i * 1234).collect();
-        let low: Vec<u32> = (0..200).map(|i| noise(i) as u32 >> 30).collect();
+        let low: Vec<u32> = (0..200).map(|i| noise32(i) >> 30).collect();
         let (mut choice, mut scratch) = (Choice::default(), Scratch::default());
         let mut taken = |lanes: &[u32]| encode(lanes, &[200], &mut choice, None, &mut scratch, &mut Vec::new());
         assert_eq!(taken(&line), ColumnEncoding::Packed(2));
@@ -435,8 +446,15 @@ mod tests {
     #[test]
     fn bytes_that_no_writer_makes_are_refused() {
         let refused = |encoding, bytes: &[u8], count| {
-            decode::<u32>(encoding, bytes, (count, &[count as u32]), None, &mut Scratch::default(), &mut Vec::new())
-                .unwrap_err()
+            decode::<u32>(
+                encoding,
+                bytes,
+                (count, &[u32::truncate(count as u64)]),
+                None,
+                &mut Scratch::default(),
+                &mut Vec::new(),
+            )
+            .unwrap_err()
         };
         assert!(refused(ColumnEncoding::Plain, &[0; 8], usize::MAX).contains("too many"));
         assert!(refused(ColumnEncoding::Dictionary, &[0, 1, 0, 0, 0, 1, 1], 1).contains("none at 1"));

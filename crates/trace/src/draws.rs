@@ -35,7 +35,7 @@ impl ValueSlice {
         (0..streams).map(slice).collect()
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "at most 32 bits are left")]
+    #[expect(clippy::cast_possible_truncation, reason = "at most 32 bits are left")]
     fn of(self, after: u64) -> u32 {
         (after >> self.shift & ((1 << self.bits) - 1)) as u32
     }

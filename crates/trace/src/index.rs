@@ -120,6 +120,12 @@ impl TraceIndex {
         Some((self.tick_runs.first()?.first, self.tick_runs.last()?.last()))
     }
 
+    /// Whether the trace has a tick.
+    pub fn has(&self, tick: Tick) -> bool {
+        let at = self.tick_runs.partition_point(|run| run.last() < tick);
+        self.tick_runs.get(at).is_some_and(|run| run.first <= tick)
+    }
+
     /// Whether ascending ticks are all that the trace has from the first to the last of them.
     pub(crate) fn has_exactly(&self, ticks: &[Tick]) -> bool {
         let Some(&first) = ticks.first() else { return true };

@@ -19,7 +19,7 @@ pub struct Meta {
 
 /// What wrote the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the whole story")]
+#[expect(missing_docs, reason = "the names are the whole story")]
 pub struct Producer {
     pub name: String,
     pub version: String,

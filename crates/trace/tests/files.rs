@@ -1,6 +1,6 @@
 //! What happens on disk: a trace appears whole or not at all, and nobody's file is touched unasked.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -217,7 +217,7 @@ fn a_failed_write_leaves_nothing() {
 #[cfg(unix)]
 #[test]
 #[ignore = "the other half of `a_failed_write_leaves_nothing`, which runs it"]
-#[allow(clippy::disallowed_methods, reason = "a child process is told its folder by the environment")]
+#[expect(clippy::disallowed_methods, reason = "a child process is told its folder by the environment")]
 fn writes_until_it_fails() {
     let folder = PathBuf::from(std::env::var_os(FOLDER_OF_CHILD).expect("run by a_failed_write_leaves_nothing"));
     let mut writer = create(&folder.join("run.cdt"), false).unwrap();

@@ -3,7 +3,7 @@
 //!
 //! One test alone, because the allocator's peak is measured for the whole process.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::ops::Range;
 use std::path::Path;

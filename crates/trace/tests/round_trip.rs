@@ -1,6 +1,6 @@
 //! What is written is what is read, whatever the blocks and encodings; and what is damaged is told, never believed.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use cdt_schema::{
     PageId, RowError, Rows, Scalar, TableId, TableKind, Tick, TickBuilder, TickDigester,
 };
 use cdt_testkit::surgery::{elements, seal, seal_segment, sections};
-use cdt_testkit::{full_layout, meta, plain_layout, write_full, write_plain};
-use cdt_trace::{BlockSummary, Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Trace};
+use cdt_testkit::{W1, full_layout, meta, plain_layout, w1_layout, write_full, write_plain};
+use cdt_trace::{BlockDecoder, BlockSummary, Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Trace};
 
 fn open(bytes: Vec<u8>) -> Result<Trace<Vec<u8>>, cdt_trace::Error> {
     Trace::from_source(bytes, Path::new("fixture"))
@@ -404,4 +404,43 @@ fn a_section_that_nothing_names_is_told() {
     seal(&mut bytes, &footer);
     let error = open(bytes).unwrap_err();
     assert!(error.to_string().contains("no section that the index names"), "{error}");
+}
+
+/// Blocks of other sizes after another by one decoder, against blocks by a decoder of their own.
+#[test]
+fn a_decoder_that_is_used_again_gives_the_same_rows() {
+    let trace = open(write_full(60, 3, options(7, Encoding::Archive))).unwrap();
+    let mut decoder = BlockDecoder::new();
+    let few: ChannelSet = [Channel::Rng, Channel::Entities].into_iter().collect();
+    for block in 0..trace.index().blocks.len() {
+        for channels in [ChannelSet::ALL, few] {
+            let rows = trace.block_by(&mut decoder, block, channels).unwrap();
+            assert_eq!(rows, trace.block(block, channels).unwrap());
+            decoder.recycle(rows);
+        }
+    }
+    // What another layout's rows left is of no use.
+    let plain = open(write_plain(20, options(7, Encoding::Live), |_, _| {})).unwrap();
+    assert_eq!(plain.block_by(&mut decoder, 1, ChannelSet::ALL).unwrap(), plain.block(1, ChannelSet::ALL).unwrap());
+}
+
+/// What the format is made for: smooth motion, slow counters, draws of a known algorithm, slots that are used again.
+#[test]
+fn a_game_is_small() {
+    let size = |declared: bool, options: Options| {
+        let mut encoder = Encoder::new(&meta(), Arc::new(w1_layout(declared)), options);
+        let mut w1 = W1::new();
+        for number in 0..10_000 {
+            encoder.append(Tick(number), |tick| w1.next_tick().fill(tick)).unwrap();
+        }
+        let bytes = encoder.finish("complete").0;
+        let trace = open(bytes.clone()).unwrap();
+        let ticks: usize = blocks(&trace).iter().map(|rows| rows.ticks().len()).sum();
+        (ticks, bytes.len() / 10_000, trace.index().content_digest)
+    };
+    for (declared, live, archive) in [(true, 750, 470), (false, 750, 520)] {
+        let (a, b) = (size(declared, Options::LIVE), size(declared, Options::ARCHIVE));
+        assert!(a.1 <= live && b.1 <= archive, "{} and {} bytes a tick", a.1, b.1);
+        assert_eq!(((a.0, a.2), b.0), ((10_000, b.2), 10_000));
+    }
 }

@@ -15,8 +15,6 @@ use super::wire::{CAPTURE_VERSION, ErrorRow, Probe, RunEnd, RunStart, SessionEnd
 use crate::input::Found;
 use crate::{Error, ErrorKind, Input};
 
-/// Lines between two looks at the clock and the stop flag.
-const LINES_PER_LOOK: u64 = 256;
 /// Faults that cost no run and are told one by one.
 const LISTED_FAULTS: usize = 100;
 /// Most runs of a session: what is held must not grow with the input.
@@ -232,13 +230,7 @@ impl Session<'_> {
     fn read_rows(&mut self, input: &mut Input, watch: &dyn Watch) -> Result<(), Error> {
         let mut line = Vec::new();
         loop {
-            if input.line().is_multiple_of(LINES_PER_LOOK) {
-                let (done, total) = input.position();
-                watch.progress(done, total);
-                if watch.cancelled() {
-                    return Err(Error::cancelled());
-                }
-            }
+            input.look(watch)?;
             let found = input.next_line(&mut line)?;
             if found == Found::End {
                 return self.end_of_input();

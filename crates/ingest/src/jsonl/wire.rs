@@ -422,7 +422,7 @@ pub(crate) struct SessionEnd<'a> {
 /// Any row; the contract as one type, for its JSON Schema.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "only its schema is wanted")]
+#[expect(dead_code, reason = "only its schema is wanted")]
 enum Row<'a> {
     SessionStart(SessionStart<'a>),
     RunStart(RunStart<'a>),

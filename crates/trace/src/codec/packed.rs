@@ -39,11 +39,11 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&[byte(width) | EXCEPTIONS, byte(shape.exceptions), byte(shape.upper)]);
     let mask = if width == 0 { 0 } else { u64::MAX >> (64 - width) };
     let (mut low, mut places, mut uppers, mut wide) = (*group, [0u8; GROUP], [0u64; GROUP], 0);
-    for (place, number) in low.iter_mut().enumerate() {
+    for (place, number) in (0u8..).zip(&mut low) {
         let bits: u64 = (*number).into();
         *number = L::truncate(bits & mask);
         // Written in any case and kept only if it counts: a jump for every number would cost more.
-        places[wide] = place as u8;
+        places[wide] = place;
         uppers[wide] = bits >> width;
         wide += usize::from(bits > mask);
     }
@@ -92,6 +92,7 @@ struct Shape {
 impl Shape {
     /// The cheapest for a group; of equal ones the widest.
     fn of<L: Lane>(group: &[L; GROUP], count: usize) -> Shape {
+        let count = u32::try_from(count).expect("at most 64");
         let all = group.iter().fold(0, |all, &number| all | number.into());
         let widest = width_of(all);
         let mut best = Shape { width: widest, exceptions: 0, upper: 0 };
@@ -102,14 +103,14 @@ impl Shape {
         for &number in group {
             counts[width_of(number.into()) as usize] += 1;
         }
-        let mut least = count as u32 * widest;
+        let mut least = count * widest;
         let mut exceptions = 0;
         for width in (0..widest).rev() {
             exceptions += u32::from(counts[width as usize + 1]);
             if exceptions > MOST_EXCEPTIONS {
                 break;
             }
-            let cost = 16 + count as u32 * width + exceptions * (8 + widest - width);
+            let cost = 16 + count * width + exceptions * (8 + widest - width);
             if cost < least {
                 least = cost;
                 best = Shape { width, exceptions, upper: widest - width };
@@ -123,7 +124,7 @@ impl Shape {
 pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
     let of = |group: &[L; GROUP], count: usize| {
         let Shape { width, exceptions, upper } = Shape::of(group, count);
-        u64::from(8 + count as u32 * width + if exceptions > 0 { 16 + exceptions * (8 + upper) } else { 0 })
+        count as u64 * u64::from(width) + u64::from(8 + if exceptions > 0 { 16 + exceptions * (8 + upper) } else { 0 })
     };
     let (groups, rest) = numbers.as_chunks::<GROUP>();
     let mut tail = [L::truncate(0); GROUP];
@@ -190,7 +191,7 @@ fn unpack_group<L: Lane>(cursor: &mut Cursor<'_>, count: usize, group: &mut [L; 
             pending |= u128::from(*bytes.next().expect("as many as the widths need")) << bits;
             bits += 8;
         }
-        #[allow(clippy::cast_possible_truncation, reason = "the mask keeps at most 64 bits")]
+        #[expect(clippy::cast_possible_truncation, reason = "the mask keeps at most 64 bits")]
         let part = pending as u64 & mask;
         pending >>= upper;
         bits -= upper;
@@ -227,8 +228,8 @@ mod tests {
             let mixed = |index: u64| xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes()) >> (index * 7 % 64);
             let numbers: Vec<u64> = (0..len).map(mixed).collect();
             round_trip(&numbers);
-            round_trip(&numbers.iter().map(|&number| number as u32).collect::<Vec<_>>());
-            round_trip(&numbers.iter().map(|&number| number as u8).collect::<Vec<_>>());
+            round_trip(&numbers.iter().map(|&number| u32::truncate(number)).collect::<Vec<_>>());
+            round_trip(&numbers.iter().map(|&number| u8::truncate(number)).collect::<Vec<_>>());
         }
         round_trip(&[u64::MAX; 70]);
         round_trip(&[u64::MAX, 0, 0, u64::MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

@@ -115,8 +115,8 @@ mod tests {
             assert!(constant[1..].iter().all(|&missed| missed == 0));
             let noise: Vec<u64> = (0..11u64).map(|i| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes())).collect();
             missed(&noise, &runs, order);
-            missed(&noise.iter().map(|&n| n as u32).collect::<Vec<_>>(), &runs, order);
-            missed(&noise.iter().map(|&n| n as u8).collect::<Vec<_>>(), &runs, order);
+            missed(&noise.iter().map(|&n| u32::truncate(n)).collect::<Vec<_>>(), &runs, order);
+            missed(&noise.iter().map(|&n| u8::truncate(n)).collect::<Vec<_>>(), &runs, order);
         }
         let line: Vec<u32> = (0..20).map(|i| 100 + i * 3).collect();
         assert!(missed(&line, &[20], 2)[2..].iter().all(|&missed| missed == 0));
