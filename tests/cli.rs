@@ -187,7 +187,8 @@ fn nothing_is_replaced_without_force() {
     let (code, text) = said(folder.path(), &line);
     assert!(code == 2 && text.contains("--force"), "{text}");
     assert_eq!(std::fs::read(folder.path().join("reference.cdt")).unwrap(), before);
-    expect(folder.path(), 0, &format!("{line} --force"));
+    let out = expect(folder.path(), 0, &format!("{line} --force"));
+    assert!(out.starts_with("finalized reference.cdt ("), "{out}");
     expect(folder.path(), 0, "diff reference.cdt candidate.cdt");
 }
 

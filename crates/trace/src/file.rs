@@ -55,7 +55,8 @@ impl TraceWriter {
             return Err(exists(path));
         }
         // What a link leads to is replaced, not the link.
-        let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let target = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
+        let path = target.as_deref().unwrap_or(path);
         if path.exists() && !path.is_file() {
             let rule = "this is no regular file, and cannot be replaced by a trace";
             return Err(Error::new(ErrorKind::Io, format!("{}: {rule}", path.display())));
