@@ -4,13 +4,13 @@ use std::num::NonZeroU64;
 
 use cdt_projections::{BlockCursor, Window};
 use cdt_schema::{Channel, ChannelSet, Digest, Layout, Path, Role, TableId, TableKind, Tick};
-use cdt_trace::{Loss, Source, TickRun, Trace, Watch};
+use cdt_trace::{Loss, Source, TickRun, Totals, Trace, Watch};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Error;
 use crate::cause::{classify, missing_tick};
 use crate::compare::{Difference, TickRows, differences, first_diagnostic};
-use crate::coverage::Coverage;
+use crate::coverage;
 use crate::episodes::EpisodeTracker;
 use crate::report::{
     ChannelReport, Compared, DiffReport, Ends, Episodes, FirstOfChannel, LossEntry, LossReport, Mask, Mismatch,
@@ -258,11 +258,11 @@ fn overlap<R: Source, C: Source>(
 }
 
 /// What a trace has in the ticks that both have.
-fn coverage<S: Source>(trace: &Trace<S>, plan: &Plan, watch: &dyn Watch) -> Result<Coverage, Error> {
+fn held<S: Source>(trace: &Trace<S>, plan: &Plan, watch: &dyn Watch) -> Result<Totals, Error> {
     if plan.common.are_all(&trace.index().tick_runs, plan.window) {
-        return Coverage::of(trace, plan.window, plan.channels);
+        return coverage::of(trace, plan.window, plan.channels);
     }
-    Coverage::of_some(trace, &plan.common, plan.channels, watch)
+    coverage::of_some(trace, &plan.common, plan.channels, watch)
 }
 
 /// The certificate.
@@ -272,8 +272,8 @@ fn compared<R: Source, C: Source>(
     plan: &Plan,
     watch: &dyn Watch,
 ) -> Result<Compared, Error> {
-    let left = coverage(reference, plan, watch)?;
-    let right = coverage(candidate, plan, watch)?;
+    let left = held(reference, plan, watch)?;
+    let right = held(candidate, plan, watch)?;
     let layout = reference.layout();
     let mut compared = Compared { ticks: plan.common.count(), ..Compared::default() };
     let mut values = 0;
@@ -286,6 +286,11 @@ fn compared<R: Source, C: Source>(
         };
         compared.never_compared.push(NeverCompared { what: channel.name().to_owned(), why: why.to_owned() });
     }
+    let changes = |layout: &Layout, table: usize, totals: &Totals| -> Vec<bool> {
+        let before: usize = layout.tables()[..table].iter().map(|table| table.columns.len()).sum();
+        let changed = &totals.changed[before..before + layout.tables()[table].columns.len()];
+        changed.iter().map(|change| change.within).collect()
+    };
     for (index, schema) in
         layout.tables().iter().enumerate().filter(|(_, schema)| plan.channels.contains(schema.channel))
     {
@@ -299,6 +304,7 @@ fn compared<R: Source, C: Source>(
             continue;
         }
         compared.rows += rows.0;
+        let changed = (changes(layout, index, &left), changes(candidate.layout(), other, &right));
         for (column, declared) in schema.columns.iter().enumerate() {
             let what = table.field(&declared.name).to_string();
             if declared.role == Role::Diagnostic {
@@ -308,7 +314,7 @@ fn compared<R: Source, C: Source>(
             }
             values += rows.0;
             let is_key = column < schema.key_columns();
-            if !is_key && !left.changed[index][column] && !right.changed[other][column] {
+            if !is_key && !changed.0[column] && !changed.1[column] {
                 compared.never_changed.push(what);
             }
         }

@@ -2,11 +2,11 @@
 
 use cdt_projections::Window;
 use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Path, Rows, TableId, TickDigester};
-use cdt_trace::{BlockDecoder, BlockSummary, Source, Summarizer, Trace, Watch};
+use cdt_trace::{BlockDecoder, BlockSummary, Change, Source, Summarizer, Totals, Trace, Watch};
 use serde::Serialize;
 
 use crate::Error;
-use crate::coverage::Coverage;
+use crate::coverage;
 use crate::report::{LossEntry, TraceFacts};
 
 /// Most problems that are listed; a damaged trace has one in every tick.
@@ -108,8 +108,8 @@ pub fn health<S: Source>(trace: &Trace<S>, watch: &dyn Watch) -> Result<Health, 
         let detail = format!("the content digest is {}, not {}", examination.content.finish(), index.content_digest);
         examination.problem(ProblemCode::Digest, None, detail);
     }
-    match Coverage::of(trace, Window::ALL, index.layout.channels()) {
-        Ok(coverage) => health.coverage(trace, &coverage),
+    match coverage::of(trace, Window::ALL, index.layout.channels()) {
+        Ok(totals) => health.coverage(trace, &totals),
         // Damaged summaries were found and told above.
         Err(_) => debug_assert!(examination.count > 0),
     }
@@ -124,23 +124,25 @@ pub fn health<S: Source>(trace: &Trace<S>, watch: &dyn Watch) -> Result<Health, 
 }
 
 impl Health {
-    fn coverage<S: Source>(&mut self, trace: &Trace<S>, coverage: &Coverage) {
+    fn coverage<S: Source>(&mut self, trace: &Trace<S>, totals: &Totals) {
         let layout = trace.layout();
+        let mut changes = totals.changed.iter();
         for (table, schema) in layout.tables().iter().enumerate() {
-            self.rows += coverage.rows[table];
+            let changes: Vec<&Change> = changes.by_ref().take(schema.columns.len()).collect();
+            self.rows += totals.rows[table];
             let path = Path::table(layout, TableId(table));
-            if coverage.rows[table] == 0 {
+            if totals.rows[table] == 0 {
                 self.empty.push(path.to_string());
                 continue;
             }
             for (column, declared) in schema.columns.iter().enumerate().skip(schema.key_columns()) {
-                if !coverage.changed[table][column] {
+                if !changes[column].within {
                     self.never_changed.push(path.field(&declared.name).to_string());
                 }
             }
         }
         let has_step = layout.channels().contains(cdt_schema::Channel::Step);
-        self.ticks_with_input = has_step.then_some(coverage.ticks_with_input);
+        self.ticks_with_input = has_step.then_some(totals.ticks_with_input);
     }
 }
 
@@ -183,6 +185,7 @@ impl<'a, S: Source> Examination<'a, S> {
             let digests = self.readable(digests)?;
             let summaries = self.trace.summaries(segment);
             let summaries = self.readable(summaries)?;
+            self.totals(segment, summaries.as_deref());
             let mut past = 0;
             for (number, block) in self.trace.blocks_of(segment).enumerate() {
                 watch.progress(block as u64, Some(total));
@@ -204,6 +207,19 @@ impl<'a, S: Source> Examination<'a, S> {
             }
         }
         Ok(())
+    }
+
+    /// A segment's totals are those of its blocks.
+    fn totals(&mut self, segment: usize, summaries: Option<&[BlockSummary]>) {
+        let Some(summaries) = summaries else { return };
+        let layout = self.trace.layout();
+        let mut totals = Totals::none(layout);
+        summaries.iter().for_each(|summary| totals.add(layout, &summary.totals));
+        if totals != *self.trace.totals(segment) {
+            let first = self.trace.index().blocks[self.trace.blocks_of(segment).start].first_tick;
+            let detail = "the segment's stored totals are not those of its blocks".to_owned();
+            self.problem(ProblemCode::Digest, Some(first.0), detail);
+        }
     }
 
     /// What could be read; what is damaged is a problem, and a file that cannot be read an error.
@@ -253,13 +269,16 @@ impl<'a, S: Source> Examination<'a, S> {
             self.problem(ProblemCode::Digest, first, detail);
         }
         // Whether the first values of a block differ from those before can be told only where those were read.
+        let (stored, computed) = (&stored.totals, &computed.totals);
         let mut changes = computed.changed.iter().zip(&stored.changed).zip(known);
-        let same_changes =
-            changes.all(|((computed, stored), known)| computed.0 == stored.0 && (!known || computed.1 == stored.1));
+        let same_changes = changes.all(|((computed, stored), known)| {
+            computed.within == stored.within && (!known || computed.entered == stored.entered)
+        });
         let checks = [
             ("row counts", stored.rows == computed.rows),
             ("count of ticks with input", stored.ticks_with_input == computed.ticks_with_input),
             ("list of fields that change", same_changes),
+            ("digest of diagnostics", stored.diagnostics == computed.diagnostics),
         ];
         for (what, _) in checks.into_iter().filter(|(_, same)| !same) {
             self.problem(ProblemCode::Digest, first, format!("the block's stored {what} is not that of its rows"));

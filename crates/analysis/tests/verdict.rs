@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_analysis::{
-    CauseClass, DiffOptions, DiffReport, EpisodeKind, FocusOutcome, HealthVerdict, ReasonCode, Verdict, diff, focus,
-    health,
+    CauseClass, DiffOptions, DiffReport, EpisodeKind, FocusOutcome, HealthVerdict, Problem, ReasonCode, Verdict, diff,
+    focus, health,
 };
 use cdt_projections::Window;
 use cdt_schema::{
@@ -358,9 +358,9 @@ fn health_finds_what_is_wrong() {
 fn lying(good: &[u8], what: usize, block: usize) -> Trace<Vec<u8>> {
     let mut bytes = good.to_vec();
     let segment = sections(&bytes).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
-    // The record's four vectors: channel digests, rows, ticks with input, changed.
-    let size = [8, 4, 4, 1][what];
-    let all = elements(&bytes, segment.tail.end - 32 + what * 8, size);
+    // The record's vectors: channel digests, rows, ticks with input, changed, diagnostics.
+    let size = [8, 4, 4, 1, 8][what];
+    let all = elements(&bytes, segment.tail.end - 40 + what * 8, size);
     let at = all[all.len() / 10 * block].start;
     bytes[at] ^= 1;
     seal_segment(&mut bytes, &segment);
@@ -370,12 +370,39 @@ fn lying(good: &[u8], what: usize, block: usize) -> Trace<Vec<u8>> {
 #[test]
 fn health_recomputes_every_summary() {
     let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
-    let expected = ["digest of step", "row counts", "count of ticks with input", "list of fields that change"];
+    let expected = [
+        "digest of step",
+        "row counts",
+        "count of ticks with input",
+        "list of fields that change",
+        "digest of diagnostics",
+    ];
     for (what, expected) in expected.into_iter().enumerate() {
         let report = health(&lying(&good, what, 3), &Unwatched).unwrap();
+        assert_eq!(report.verdict, HealthVerdict::Unhealthy, "{:?}", report.problems);
+        let of_block = |problem: &&Problem| problem.tick == Some(30) && problem.detail.contains(expected);
+        assert_eq!(report.problems.iter().filter(of_block).count(), 1, "{:?}", report.problems);
+        // The segment's totals are those that were written.
+        let of_segment =
+            |problem: &&Problem| problem.tick == Some(0) && problem.detail.contains("segment's stored totals");
+        assert_eq!(report.problems.iter().filter(of_segment).count() + 1, report.problems.len());
+    }
+}
+
+#[test]
+fn health_recomputes_the_totals_of_segments() {
+    let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
+    let segment = sections(&good).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
+    let root = segment.head.end - 64;
+    let (rows, changed, diagnostics) =
+        (elements(&good, root, 8), elements(&good, root + 16, 1), elements(&good, root + 24, 8));
+    for at in [rows[3].start, root + 8, changed[5].start, diagnostics[2].start] {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        seal_segment(&mut bytes, &segment);
+        let report = health(&open(bytes), &Unwatched).unwrap();
         assert_eq!((report.verdict, report.problem_count), (HealthVerdict::Unhealthy, 1), "{:?}", report.problems);
-        let problem = &report.problems[0];
-        assert!(problem.tick == Some(30) && problem.detail.contains(expected), "{problem:?}");
+        assert!(report.problems[0].detail.contains("the segment's stored totals"), "{:?}", report.problems);
     }
 }
 

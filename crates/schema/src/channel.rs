@@ -55,6 +55,11 @@ impl Channel {
         }
     }
 
+    /// Whether its rows carry anything beside behaviour: callers of draws, wall time, events of the host.
+    pub fn has_diagnostics(self) -> bool {
+        matches!(self, Channel::Rng | Channel::Timing | Channel::Events)
+    }
+
     /// The channel of that name.
     pub fn from_name(name: &str) -> Option<Channel> {
         Channel::ALL.into_iter().find(|channel| channel.name() == name)

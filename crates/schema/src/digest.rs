@@ -32,6 +32,8 @@ pub struct TickDigests {
     pub tick: Digest,
     /// Of each channel by its number; zero where the channel is not declared.
     pub channels: [Digest; Channel::ALL.len()],
+    /// Of what each channel carries beside behaviour, by its number; zero where it never carries anything.
+    pub diagnostics: [Digest; Channel::ALL.len()],
 }
 
 /// Computes the digests of successive ticks. Holds the digest of every page of memory between ticks.
@@ -58,6 +60,9 @@ impl TickDigester {
         for channel in rows.layout().channels().iter() {
             let digest = self.channel(rows, channel, tick);
             digests.channels[channel as usize] = digest;
+            if channel.has_diagnostics() {
+                digests.diagnostics[channel as usize] = self.diagnostics(rows, channel, tick);
+            }
             whole[used] = channel as u8;
             whole[used + 1..used + 9].copy_from_slice(&digest.0.to_le_bytes());
             used += 9;
@@ -74,18 +79,33 @@ impl TickDigester {
             match schema.kind {
                 TableKind::Events => self.guest_events(rows, id, range),
                 TableKind::Memory => self.memory(rows, id, range),
-                _ => self.rows(rows, id, range),
+                _ => self.rows(rows, id, range, Role::Behavioural),
             }
         }
         Digest(xxh3_64(&self.scratch))
     }
 
-    fn rows(&mut self, rows: &Rows, id: TableId, range: Range<usize>) {
+    /// The digest of what a channel carries in one tick beside behaviour. It has the tick's number in it, so that the
+    /// digests of many ticks can be added up in any grouping and still tell where each belongs.
+    pub fn diagnostics(&mut self, rows: &Rows, channel: Channel, tick: usize) -> Digest {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&rows.ticks()[tick].0.to_le_bytes());
+        for (id, schema) in rows.layout().tables_of(channel) {
+            let range = rows.range(id, tick);
+            match schema.kind {
+                TableKind::Events => self.other_events(rows, id, range),
+                _ => self.rows(rows, id, range, Role::Diagnostic),
+            }
+        }
+        Digest(xxh3_64(&self.scratch))
+    }
+
+    fn rows(&mut self, rows: &Rows, id: TableId, range: Range<usize>, role: Role) {
         let count = u32::try_from(range.len()).expect("a block's rows stay below 2^32");
         self.scratch.extend_from_slice(&count.to_le_bytes());
         let schema = &rows.layout().tables()[id.0];
         for (column, declared) in rows.table(id).columns.iter().zip(&schema.columns) {
-            if declared.role == Role::Behavioural {
+            if declared.role == role {
                 let scalar_type = match declared.column_type {
                     ColumnType::Scalar(ty) => Some(ty),
                     ColumnType::Values | ColumnType::Page => None,
@@ -122,6 +142,24 @@ impl TickDigester {
             }
         }
         self.scratch.extend_from_slice(&guests.to_le_bytes());
+    }
+
+    /// Events of the host and of debuggers, as they are told.
+    fn other_events(&mut self, rows: &Rows, id: TableId, range: Range<usize>) {
+        let table = rows.table(id);
+        let others = range.filter(|&row| table.columns[events::ORIGIN].bits(row) != Origin::Guest as u64);
+        let mut count = 0u32;
+        for row in others {
+            count += 1;
+            for (column, declared) in table.columns.iter().zip(&rows.layout().tables()[id.0].columns) {
+                let scalar_type = match declared.column_type {
+                    ColumnType::Scalar(ty) => Some(ty),
+                    ColumnType::Values | ColumnType::Page => None,
+                };
+                canonical_bytes(column, scalar_type, row..row + 1, &mut self.scratch);
+            }
+        }
+        self.scratch.extend_from_slice(&count.to_le_bytes());
     }
 
     fn memory(&mut self, rows: &Rows, id: TableId, range: Range<usize>) {

@@ -12,7 +12,7 @@ use crate::records::{
     SummariesRecord, TickRunRecord, is_rate, to_bytes,
 };
 use crate::section::{Tag, file_header, trailer, write_section};
-use crate::{Loss, Meta, Summarizer};
+use crate::{Loss, Meta, Summarizer, Totals};
 
 /// Ticks after which the digests gathered so far are written out, so that they need not be held for the whole run.
 const SEGMENT_TICKS: u32 = 65_536;
@@ -74,6 +74,7 @@ struct SegmentInProgress {
     record: SegmentRecord,
     tick_runs: Vec<TickRun>,
     summaries: SummariesRecord,
+    totals: Option<Totals>,
     digests: Vec<Digest>,
 }
 
@@ -188,7 +189,10 @@ impl Encoder {
             ticks: u32::try_from(ticks.len()).expect("at most 65,536"),
         });
         tick_runs_of(ticks).for_each(|run| push_run(&mut self.segment.tick_runs, run));
-        self.segment.summaries.push(&self.summarizer.block(rows));
+        let summary = self.summarizer.block(rows);
+        self.segment.summaries.push(&summary);
+        let totals = self.segment.totals.get_or_insert_with(|| Totals::none(rows.layout()));
+        totals.add(rows.layout(), &summary.totals);
         self.writer.begin_block();
         if self.segment.digests.len() >= SEGMENT_TICKS as usize || self.segment.summaries.bytes() >= SEGMENT_BYTES {
             self.end_segment();
@@ -199,7 +203,8 @@ impl Encoder {
         if self.segment.digests.is_empty() {
             return;
         }
-        let SegmentInProgress { mut record, tick_runs, summaries, digests } = std::mem::take(&mut self.segment);
+        let SegmentInProgress { mut record, tick_runs, summaries, totals, digests } = std::mem::take(&mut self.segment);
+        record.put_totals(&totals.expect("a segment with ticks has blocks"));
         let mut tail: Vec<u8> = digests.iter().flat_map(|digest| digest.0.to_le_bytes()).collect();
         record.digests_checksum = xxh3_64(&tail);
         let summaries = to_bytes(&summaries);

@@ -10,7 +10,7 @@ use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, Tick, TickBuilder};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::{
-    BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, Opening, Options, TraceIndex,
+    BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, Opening, Options, Totals, TraceIndex,
 };
 
 /// Bytes gathered before they are written to the file.
@@ -434,8 +434,20 @@ impl<S: Source> Trace<S> {
     /// # Errors
     /// The digests cannot be read or are damaged.
     pub fn digests(&self, segment: usize) -> Result<Vec<Digest>, Error> {
+        let mut bytes = Vec::new();
+        self.digest_bytes(segment, &mut bytes)?;
+        Ok(bytes.as_chunks::<8>().0.iter().map(|digest| Digest(u64::from_le_bytes(*digest))).collect())
+    }
+
+    /// As [`Trace::digests`], as they stand in the file: 8 bytes LE each, in place of what the buffer holds.
+    ///
+    /// # Errors
+    /// The digests cannot be read or are damaged.
+    pub fn digest_bytes(&self, segment: usize, into: &mut Vec<u8>) -> Result<(), Error> {
         let entry = &self.index.segments[segment];
-        entry.read_digests(&self.bytes(entry.digests.clone())?).map_err(|error| error.in_file(&self.name))
+        let read = self.source.read(entry.digests.clone(), into);
+        read.map_err(|error| Error::io(&self.name, "read the trace", &error))?;
+        entry.check_digests(into).map_err(|error| error.in_file(&self.name))
     }
 
     /// The summaries of a segment's blocks, in the order of [`TraceIndex::blocks`].
@@ -446,6 +458,11 @@ impl<S: Source> Trace<S> {
         let entry = &self.index.segments[segment];
         let bytes = self.bytes(entry.summaries.clone())?;
         entry.read_summaries(&self.index.layout, &bytes).map_err(|error| error.in_file(&self.name))
+    }
+
+    /// What the ticks of a segment hold.
+    pub fn totals(&self, segment: usize) -> &Totals {
+        &self.index.segments[segment].totals
     }
 
     /// The blocks of a segment, by their indices in [`TraceIndex::blocks`].

@@ -12,7 +12,8 @@ use crate::records::{
     ArchivedTickRunRecord,
 };
 use crate::section::{self, FILE_HEADER, SECTION_HEADER, TRAILER, Tag};
-use crate::{BlockSummary, Error, ErrorKind, Loss, Meta};
+use crate::summary::{Change, diagnostic_channels};
+use crate::{BlockSummary, Error, ErrorKind, Loss, Meta, Totals};
 
 /// Consecutive ticks without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,7 @@ pub(crate) struct SegmentEntry {
     pub(crate) summaries_checksum: u64,
     /// Indices into [`TraceIndex::blocks`].
     pub(crate) blocks: Range<usize>,
+    pub(crate) totals: Totals,
 }
 
 /// What a finished trace says of itself.
@@ -384,6 +386,8 @@ impl Partial {
         if !runs_fit(record.tick_runs.iter(), &self.blocks[first_block..]) {
             return Err(damaged("the runs of ticks are not those of the blocks".to_owned()));
         }
+        let (_, layout) = self.meta.as_ref().expect("the meta section is read first");
+        let totals = record.totals(layout).map_err(damaged)?;
         let tail = header.tail(offset);
         self.sections.push(offset..tail.end);
         let digests = tail.start..tail.start + counted * 8;
@@ -396,6 +400,7 @@ impl Partial {
             digests_checksum: record.digests_checksum.to_native(),
             summaries_checksum: record.summaries_checksum.to_native(),
             blocks: first_block..self.blocks.len(),
+            totals,
         });
         Ok(())
     }
@@ -439,12 +444,12 @@ fn runs_fit<'a>(runs: impl Iterator<Item = &'a ArchivedTickRunRecord>, blocks: &
 }
 
 impl SegmentEntry {
-    /// The digests of the segment's ticks, from their bytes.
-    pub(crate) fn read_digests(&self, bytes: &[u8]) -> Result<Vec<Digest>, Error> {
-        if xxh3_64(bytes) != self.digests_checksum {
-            return Err(Error::damaged(self.digests.start, "the checksum of the tick digests does not match"));
+    /// Whether these are the bytes of the segment's tick digests.
+    pub(crate) fn check_digests(&self, bytes: &[u8]) -> Result<(), Error> {
+        if xxh3_64(bytes) == self.digests_checksum {
+            return Ok(());
         }
-        Ok(bytes.as_chunks::<8>().0.iter().map(|digest| Digest(u64::from_le_bytes(*digest))).collect())
+        Err(Error::damaged(self.digests.start, "the checksum of the tick digests does not match"))
     }
 
     /// The summaries of the segment's blocks, from their bytes.
@@ -458,23 +463,31 @@ impl SegmentEntry {
         let channels = layout.channels().iter().count();
         let tables = layout.tables().len();
         let columns: usize = layout.tables().iter().map(|table| table.columns.len()).sum();
+        let diagnostics = diagnostic_channels(layout).count();
         let lengths = [
             (record.channel_digests.len(), channels),
             (record.rows.len(), tables),
             (record.ticks_with_input.len(), 1),
             (record.changed.len(), columns),
+            (record.diagnostics.len(), diagnostics),
         ];
         if lengths.iter().any(|(len, each)| *len != each * blocks) {
             return Err(damaged(format!("the summaries are not those of {blocks} blocks")));
         }
         let summary = |block: usize| {
             let digests = &record.channel_digests[block * channels..][..channels];
+            let digest = |digest: &rkyv::rend::unaligned::u64_ule| Digest(digest.to_native());
+            let rows = &record.rows[block * tables..][..tables];
             let changed = &record.changed[block * columns..][..columns];
+            let evidence = &record.diagnostics[block * diagnostics..][..diagnostics];
             BlockSummary {
-                channel_digests: digests.iter().map(|digest| Digest(digest.to_native())).collect(),
-                rows: record.rows[block * tables..][..tables].iter().map(|count| count.to_native()).collect(),
-                ticks_with_input: record.ticks_with_input[block].to_native(),
-                changed: changed.iter().map(|bits| (bits & 1 != 0, bits & 2 != 0)).collect(),
+                channel_digests: digests.iter().map(digest).collect(),
+                totals: Totals {
+                    rows: rows.iter().map(|count| u64::from(count.to_native())).collect(),
+                    ticks_with_input: u64::from(record.ticks_with_input[block].to_native()),
+                    changed: changed.iter().map(|&bits| Change::from_bits(bits)).collect(),
+                    diagnostics: evidence.iter().map(digest).collect(),
+                },
             }
         };
         Ok((0..blocks).map(summary).collect())

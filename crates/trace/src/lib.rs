@@ -25,7 +25,7 @@ pub use error::{Error, ErrorKind};
 pub use file::{Finished, Source, Trace, TraceWriter};
 pub use index::{BlockEntry, Opening, TickRun, TraceIndex};
 pub use meta::{Loss, LossKind, Meta, Producer, Program, Run};
-pub use summary::{BlockSummary, Summarizer};
+pub use summary::{BlockSummary, Change, Summarizer, Totals, diagnostic_channels};
 pub use watch::{Unwatched, Watch};
 
 /// The one version of the format that this crate writes and reads.

@@ -2,8 +2,8 @@
 //! to and from the types that the rest of the lab uses. Validated access is the only way in.
 
 use cdt_schema::{
-    CheckpointLayout, CommandKind, EntityKind, EventKind, Field, Layout, LayoutSpec, MemoryLayout, RngAlgorithm,
-    RngStream, ScalarType, StepLayout, Syscall, Tick,
+    CheckpointLayout, CommandKind, Digest, EntityKind, EventKind, Field, Layout, LayoutSpec, MemoryLayout,
+    RngAlgorithm, RngStream, ScalarType, StepLayout, Syscall, Tick,
 };
 use rkyv::api::high::{HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
@@ -12,7 +12,8 @@ use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Portable, Serialize};
 
-use crate::{BlockSummary, Loss, LossKind, Meta, Producer, Program, Run};
+use crate::summary::Change;
+use crate::{BlockSummary, Loss, LossKind, Meta, Producer, Program, Run, Totals};
 
 #[derive(Archive, Serialize, Deserialize)]
 pub(crate) struct MetaRecord {
@@ -122,6 +123,14 @@ pub(crate) struct ColumnFrameRecord {
 /// Head of a segment. Its tail is the digest of every tick (u64 each), then a [`SummariesRecord`].
 #[derive(Archive, Serialize, Deserialize, Default, Debug)]
 pub(crate) struct SegmentRecord {
+    /// One for every table: its rows that are behaviour.
+    pub(crate) rows: Vec<u64>,
+    /// The segment's ticks with any input or command.
+    pub(crate) ticks_with_input: u64,
+    /// One byte for every column of every table, as in [`SummariesRecord`].
+    pub(crate) changed: Vec<u8>,
+    /// One for every declared channel that has diagnostics.
+    pub(crate) diagnostics: Vec<u64>,
     pub(crate) blocks: Vec<BlockEntryRecord>,
     pub(crate) tick_runs: Vec<TickRunRecord>,
     pub(crate) digests_checksum: u64,
@@ -150,19 +159,55 @@ pub(crate) struct SummariesRecord {
     /// One byte for every column of every table: bit 0 when a value differs from the one before it within the block,
     /// bit 1 when the block's first value differs from the last one before the block.
     pub(crate) changed: Vec<u8>,
+    /// One for every declared channel that has diagnostics: the sum of its ticks' digests of those.
+    pub(crate) diagnostics: Vec<u64>,
 }
 
 impl SummariesRecord {
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.channel_digests.len() * 8 + self.rows.len() * 4 + self.ticks_with_input.len() * 4 + self.changed.len()
+        let digests = self.channel_digests.len() + self.diagnostics.len();
+        digests * 8 + self.rows.len() * 4 + self.ticks_with_input.len() * 4 + self.changed.len()
     }
 
     pub(crate) fn push(&mut self, summary: &BlockSummary) {
         self.channel_digests.extend(summary.channel_digests.iter().map(|digest| digest.0));
-        self.rows.extend(&summary.rows);
-        self.ticks_with_input.push(summary.ticks_with_input);
-        self.changed.extend(summary.changed.iter().map(|&(within, entered)| u8::from(within) | u8::from(entered) << 1));
+        let Totals { rows, ticks_with_input, changed, diagnostics } = &summary.totals;
+        let small = |count: u64| u32::try_from(count).expect("a block's rows and ticks stay below 2^32");
+        self.rows.extend(rows.iter().map(|&count| small(count)));
+        self.ticks_with_input.push(small(*ticks_with_input));
+        self.changed.extend(changed.iter().map(|change| change.to_bits()));
+        self.diagnostics.extend(diagnostics.iter().map(|digest| digest.0));
+    }
+}
+
+impl SegmentRecord {
+    pub(crate) fn put_totals(&mut self, totals: &Totals) {
+        self.rows.clone_from(&totals.rows);
+        self.ticks_with_input = totals.ticks_with_input;
+        self.changed = totals.changed.iter().map(|change| change.to_bits()).collect();
+        self.diagnostics = totals.diagnostics.iter().map(|digest| digest.0).collect();
+    }
+}
+
+impl ArchivedSegmentRecord {
+    /// What the segment's ticks hold, if it tells of as many things as the layout has.
+    pub(crate) fn totals(&self, layout: &Layout) -> Result<Totals, String> {
+        let expected = Totals::none(layout);
+        let lengths = [
+            (self.rows.len(), expected.rows.len()),
+            (self.changed.len(), expected.changed.len()),
+            (self.diagnostics.len(), expected.diagnostics.len()),
+        ];
+        if lengths.iter().any(|(len, expected)| len != expected) {
+            return Err("the totals are not those of the layout's tables and columns".to_owned());
+        }
+        Ok(Totals {
+            rows: self.rows.iter().map(|count| count.to_native()).collect(),
+            ticks_with_input: self.ticks_with_input.to_native(),
+            changed: self.changed.iter().map(|&bits| Change::from_bits(bits)).collect(),
+            diagnostics: self.diagnostics.iter().map(|digest| Digest(digest.to_native())).collect(),
+        })
     }
 }
 

@@ -1,19 +1,85 @@
-//! What is known of a block without decoding it, and how it is made from the block's rows.
+//! What is known of a block, or of a segment, without decoding it, and how it is made from the rows.
 
-use cdt_schema::{Column, Digest, DigestSequence, Layout, Rows, TableId, TableKind, TickDigests};
+use cdt_schema::{Channel, Column, Digest, DigestSequence, Layout, Rows, TableId, TableKind, TickDigests};
 
 /// What is known of a block without decoding it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockSummary {
     /// Over the channel's tick digests, for each declared channel in causal order.
     pub channel_digests: Vec<Digest>,
+    /// What its ticks hold.
+    pub totals: Totals,
+}
+
+/// What some consecutive ticks of a trace hold: of a block, of a segment, of a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Totals {
     /// Rows of each table that are behaviour: all, but of events the guest's alone.
-    pub rows: Vec<u32>,
+    pub rows: Vec<u64>,
     /// Ticks with any input or command.
-    pub ticks_with_input: u32,
-    /// For each column of each table, whether a value of those rows differs from the one before it: within the block, and
-    /// at its start.
-    pub changed: Vec<(bool, bool)>,
+    pub ticks_with_input: u64,
+    /// For each column of each table.
+    pub changed: Vec<Change>,
+    /// For each declared channel that has diagnostics, in causal order: the sum, modulo 2^64, of its ticks' digests of those.
+    /// It is the same for the same ticks, however they are cut into blocks.
+    pub diagnostics: Vec<Digest>,
+}
+
+/// Whether the values of a column change, over the rows that are behaviour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// A value differs from the one before it, which is of these ticks too.
+    pub within: bool,
+    /// The first value differs from the last one before these ticks.
+    pub entered: bool,
+}
+
+impl Change {
+    pub(crate) fn to_bits(self) -> u8 {
+        u8::from(self.within) | u8::from(self.entered) << 1
+    }
+
+    pub(crate) fn from_bits(bits: u8) -> Change {
+        Change { within: bits & 1 != 0, entered: bits & 2 != 0 }
+    }
+}
+
+impl Totals {
+    /// Of no tick.
+    pub fn none(layout: &Layout) -> Totals {
+        let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
+        Totals {
+            rows: vec![0; layout.tables().len()],
+            ticks_with_input: 0,
+            changed: vec![Change::default(); columns],
+            diagnostics: vec![Digest(0); diagnostic_channels(layout).count()],
+        }
+    }
+
+    /// Adds the ticks that follow these.
+    pub fn add(&mut self, layout: &Layout, next: &Totals) {
+        let mut changed = self.changed.iter_mut().zip(&next.changed);
+        for (table, schema) in layout.tables().iter().enumerate() {
+            let (before, added) = (self.rows[table], next.rows[table]);
+            for (change, next) in changed.by_ref().take(schema.columns.len()) {
+                // The first rows of all bring what is before them.
+                if before == 0 && added > 0 {
+                    change.entered = next.entered;
+                }
+                change.within |= next.within || before > 0 && next.entered;
+            }
+            self.rows[table] += added;
+        }
+        self.ticks_with_input += next.ticks_with_input;
+        for (sum, next) in self.diagnostics.iter_mut().zip(&next.diagnostics) {
+            sum.0 = sum.0.wrapping_add(next.0);
+        }
+    }
+}
+
+/// The channels that [`Totals::diagnostics`] tells of.
+pub fn diagnostic_channels(layout: &Layout) -> impl Iterator<Item = Channel> {
+    layout.channels().iter().filter(|channel| channel.has_diagnostics())
 }
 
 /// Makes the summaries of successive blocks.
@@ -21,6 +87,8 @@ pub struct BlockSummary {
 pub struct Summarizer {
     /// Over the tick digests of each declared channel.
     channels: Vec<DigestSequence>,
+    /// The sums of the current block's diagnostics.
+    diagnostics: Vec<Digest>,
     /// The last behavioural row's value in every column of every table before this block.
     last: Vec<Option<LastValue>>,
 }
@@ -38,12 +106,14 @@ impl Summarizer {
     /// No block seen yet.
     pub fn new(layout: &Layout) -> Summarizer {
         let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
-        Summarizer { channels: sequences(layout), last: vec![None; columns] }
+        let diagnostics = Totals::none(layout).diagnostics;
+        Summarizer { channels: sequences(layout), diagnostics, last: vec![None; columns] }
     }
 
     /// Forgets what was before: the next block does not follow the last one that was given.
     pub fn interrupt(&mut self) {
         self.channels.iter_mut().for_each(|sequence| *sequence = DigestSequence::default());
+        self.diagnostics.fill(Digest(0));
         self.last.iter_mut().for_each(|last| *last = Some(LastValue::Unknown));
     }
 
@@ -58,6 +128,9 @@ impl Summarizer {
         for (sequence, channel) in self.channels.iter_mut().zip(layout.channels().iter()) {
             sequence.push(digests.channels[channel as usize]);
         }
+        for (sum, channel) in self.diagnostics.iter_mut().zip(diagnostic_channels(layout)) {
+            sum.0 = sum.0.wrapping_add(digests.diagnostics[channel as usize].0);
+        }
     }
 
     /// Ends the block whose rows these are.
@@ -65,31 +138,32 @@ impl Summarizer {
         let layout = rows.layout();
         let channels = std::mem::replace(&mut self.channels, sequences(layout));
         let ticks_with_input = (0..rows.ticks().len()).filter(|&tick| rows.has_input(tick)).count();
-        let mut summary = BlockSummary {
-            channel_digests: channels.iter().map(DigestSequence::finish).collect(),
+        let mut totals = Totals {
             rows: Vec::with_capacity(layout.tables().len()),
-            ticks_with_input: u32::try_from(ticks_with_input).expect("at most 65,536"),
+            ticks_with_input: ticks_with_input as u64,
             changed: Vec::with_capacity(self.last.len()),
+            diagnostics: self.diagnostics.clone(),
         };
+        self.diagnostics.fill(Digest(0));
         let mut last = self.last.iter_mut();
         for index in 0..layout.tables().len() {
             let table = rows.table(TableId(index));
             let is_event = layout.tables()[index].kind == TableKind::Events;
             let guests = if is_event { rows.behavioural_rows(TableId(index), 0..table.rows()) } else { Vec::new() };
             let count = if is_event { guests.len() } else { table.rows() };
-            summary.rows.push(u32::try_from(count).expect("a block's rows stay below 2^32"));
+            totals.rows.push(count as u64);
             for column in &table.columns {
                 let last = last.next().expect("one for each column");
-                summary.changed.push(if is_event {
+                let (within, ends) = if is_event {
                     let within = guests.iter().any(|&row| !column.same(row, column, guests[0]));
-                    (within, entered(column, guests.first().copied().zip(guests.last().copied()), last))
+                    (within, guests.first().copied().zip(guests.last().copied()))
                 } else {
-                    let ends = count.checked_sub(1).map(|last| (0, last));
-                    (column.varies(0..count), entered(column, ends, last))
-                });
+                    (column.varies(0..count), count.checked_sub(1).map(|last| (0, last)))
+                };
+                totals.changed.push(Change { within, entered: entered(column, ends, last) });
             }
         }
-        summary
+        BlockSummary { channel_digests: channels.iter().map(DigestSequence::finish).collect(), totals }
     }
 }
 

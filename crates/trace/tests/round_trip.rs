@@ -15,7 +15,9 @@ use cdt_schema::{
 };
 use cdt_testkit::surgery::{elements, seal, seal_segment, sections};
 use cdt_testkit::{W1, full_layout, meta, plain_layout, w1_layout, write_full, write_plain};
-use cdt_trace::{BlockDecoder, BlockSummary, Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Trace};
+use cdt_trace::{
+    BlockDecoder, BlockSummary, Change, Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Totals, Trace,
+};
 
 fn open(bytes: Vec<u8>) -> Result<Trace<Vec<u8>>, cdt_trace::Error> {
     Trace::from_source(bytes, Path::new("fixture"))
@@ -264,7 +266,7 @@ fn digests_and_summaries_are_those_of_the_rows() {
             let channels: Vec<Digest> = channels.iter().map(DigestSequence::finish).collect();
             assert_eq!(summary.channel_digests, channels);
             let with_input = (0..rows.ticks().len()).filter(|&tick| rows.has_input(tick)).count();
-            assert_eq!(summary.ticks_with_input as usize, with_input);
+            assert_eq!(usize::try_from(summary.totals.ticks_with_input).unwrap(), with_input);
         }
         assert_eq!(computed, stored);
         assert_eq!(content.finish(), trace.index().content_digest);
@@ -272,14 +274,33 @@ fn digests_and_summaries_are_those_of_the_rows() {
     }
 }
 
+#[test]
+fn totals_are_the_same_however_ticks_are_cut_into_blocks() {
+    let totals = |ticks, seed, block_ticks, encoding| {
+        let trace = open(write_full(ticks, seed, options(block_ticks, encoding))).unwrap();
+        let mut summed = Totals::none(trace.layout());
+        for summary in trace.summaries(0).unwrap() {
+            summed.add(trace.layout(), &summary.totals);
+        }
+        assert_eq!(&summed, trace.totals(0));
+        assert!(summed.diagnostics.iter().all(|digest| *digest != Digest(0)));
+        summed
+    };
+    let whole = totals(150, 2, 4096, Encoding::Live);
+    assert_eq!(whole.diagnostics.len(), 3, "of rng, timing and events");
+    assert_eq!(totals(150, 2, 7, Encoding::Archive), whole);
+    assert_ne!(totals(150, 3, 7, Encoding::Archive).diagnostics, whole.diagnostics);
+    assert_ne!(totals(149, 2, 7, Encoding::Archive).diagnostics, whole.diagnostics);
+}
+
 /// What the summaries say of rows and changes, against a walk over all values.
 fn check_changes(blocks: &[Rows], summaries: &[BlockSummary]) {
     let mut last: BTreeMap<(usize, usize), String> = BTreeMap::new();
     for (rows, summary) in blocks.iter().zip(summaries) {
-        let mut changes = summary.changed.iter();
+        let mut changes = summary.totals.changed.iter();
         for table in 0..rows.layout().tables().len() {
             let counted = rows.behavioural_rows(TableId(table), 0..rows.table(TableId(table)).rows());
-            assert_eq!(summary.rows[table] as usize, counted.len());
+            assert_eq!(usize::try_from(summary.totals.rows[table]).unwrap(), counted.len());
             for (number, column) in rows.table(TableId(table)).columns.iter().enumerate() {
                 let (mut within, mut entered) = (false, false);
                 for (index, &row) in counted.iter().enumerate() {
@@ -290,7 +311,7 @@ fn check_changes(blocks: &[Rows], summaries: &[BlockSummary]) {
                     let changed = last.insert((table, number), value.clone()).is_some_and(|last| last != value);
                     if index == 0 { entered = changed } else { within |= changed }
                 }
-                assert_eq!(changes.next(), Some(&(within, entered)), "column {number} of table {table}");
+                assert_eq!(changes.next(), Some(&Change { within, entered }), "column {number} of table {table}");
             }
         }
         assert_eq!(changes.next(), None);
