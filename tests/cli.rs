@@ -63,7 +63,7 @@ fn the_demo_finds_the_fork() {
 #[test]
 fn every_help_has_its_text() {
     let folder = tempfile::tempdir().unwrap();
-    let commands = ["finalize", "import", "info", "health", "diff", "focus", "tick", "entity", "demo"];
+    let commands = ["finalize", "import", "info", "health", "diff", "bisect", "focus", "tick", "entity", "demo"];
     let mut all = expect(folder.path(), 0, "--help");
     for command in commands {
         all.push_str(&format!(
@@ -86,6 +86,11 @@ fn reports_read_well() {
         (0, "diff reference.cdt candidate.cdt --ticks ..128"),
         (3, "diff reference.cdt candidate.cdt --channels rng"),
         (3, "diff reference.cdt candidate.cdt --ticks 5000.."),
+        (1, "bisect reference.cdt candidate.cdt --before 2 --after 3"),
+        (0, "bisect reference.cdt reference.cdt"),
+        (1, "diff reference.cdt candidate.cdt --prove"),
+        (1, "diff reference.cdt candidate.cdt --tolerance *=absolute:2 --leave-out *.spin=cosmetic"),
+        (3, "diff reference.cdt candidate.cdt --align rng"),
     ] {
         all.push_str(&format!("$ cdt {line}\n{}\n", expect(folder.path(), code, line)));
     }
@@ -100,6 +105,7 @@ fn json_has_the_names_of_the_contract() {
         "info reference.cdt --json",
         "health reference.cdt --json",
         "focus reference.cdt candidate.cdt --json",
+        "bisect reference.cdt reference.cdt --json",
         "tick reference.cdt 5 --json",
         "entity reference.cdt box:11 --ticks 1..3 --json",
     ] {
@@ -446,4 +452,78 @@ struct Ends {
 #[derive(serde::Deserialize)]
 struct OneSided {
     after: u64,
+}
+
+#[test]
+fn a_bisect_leaves_a_report_that_stands_alone() {
+    let folder = demo_traces();
+    let line = "bisect reference.cdt candidate.cdt -o report";
+    let printed = expect(folder.path(), 1, line);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("report").join(name)).unwrap();
+    assert_eq!(read("bisect.txt"), printed);
+    assert_eq!(files(&folder.path().join("report")), ["bisect.json", "bisect.txt"]);
+    let (code, refused) = said(folder.path(), line);
+    assert!(code == 2 && refused.contains("a report stands there already; --force replaces it"), "{refused}");
+    // The command that it names makes it again.
+    let again = printed.lines().find_map(|line| line.trim().strip_prefix("again").map(str::trim)).unwrap();
+    let again = again.strip_prefix("cdt ").unwrap();
+    assert_eq!(expect(folder.path(), 1, &format!("{again} --json")), read("bisect.json"));
+    expect(folder.path(), 1, &format!("{line} --force"));
+}
+
+#[test]
+fn a_policy_file_says_what_is_left_out() {
+    let folder = demo_traces();
+    let policy = "schema = \"cdt.policy/1\"\n\
+        [[leave_out]]\nwhat = \"entities.box\"\nreason = \"the boxes are known to drift\"\n\
+        [[tolerance]]\nwhat = \"state.kinetic_energy\"\nrelative = 0.5\nreason = \"follows from the boxes\"\n";
+    std::fs::write(folder.path().join("policy.toml"), policy).unwrap();
+    insta::assert_snapshot!(expect(folder.path(), 1, "diff reference.cdt candidate.cdt --policy policy.toml"));
+    std::fs::write(folder.path().join("bad.toml"), policy.replace("relative", "relatively")).unwrap();
+    let (code, text) = said(folder.path(), "diff reference.cdt candidate.cdt --policy bad.toml");
+    assert!(code == 2 && text.contains("bad.toml: TOML parse error at line 7"), "{text}");
+    let (code, text) = said(folder.path(), "diff reference.cdt candidate.cdt --policy none.toml");
+    assert!(code == 2 && text.contains("none.toml: cannot read the policy"), "{text}");
+}
+
+/// A session of one run of 100 ticks that counts.
+fn counting(count: impl Fn(u32) -> u32) -> String {
+    let run = run_rows("r", 100, |tick| format!("\"state\":[{}]", count(tick)));
+    session_start(r#"{"state":[{"name":"score","type":"u32"}]}"#) + &run + &session_end(100)
+}
+
+#[test]
+fn git_bisect_run_finds_the_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let git = |words: &[&str]| -> String {
+        let mut command = Command::new("git");
+        command.current_dir(path).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]).args(words);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    std::fs::write(path.join("ref.jsonl"), counting(|tick| tick * 3)).unwrap();
+    expect(path, 0, "finalize ref.jsonl -o ref.cdt");
+    // Each commit brings its capture; the sixth counts otherwise, the fourth brings none.
+    git(&["init", "--quiet", "."]);
+    let mut commits = Vec::new();
+    for commit in 1..=8 {
+        let text = counting(|tick| tick * 3 + u32::from(commit >= 6 && tick >= 20));
+        let text = if commit == 4 { "it does not build".to_owned() } else { text };
+        std::fs::write(path.join("run.jsonl"), text).unwrap();
+        git(&["add", "run.jsonl"]);
+        git(&["commit", "--quiet", "--allow-empty", "-m", &format!("commit {commit}")]);
+        commits.push(git(&["rev-parse", "HEAD"]).trim().to_owned());
+    }
+    git(&["bisect", "start", "HEAD", &commits[0]]);
+    let cdt = env!("CARGO_BIN_EXE_cdt");
+    let script =
+        format!("rm -f cand.cdt; {cdt} finalize run.jsonl -o cand.cdt; {cdt} diff --git-bisect ref.cdt cand.cdt");
+    let out = git(&["bisect", "run", "sh", "-c", &script]);
+    assert!(out.contains(&format!("{} is the first bad commit", commits[5])), "{out}");
+    let (code, text) = said(path, "diff --git-bisect ref.cdt nowhere.cdt");
+    assert!(code == 125 && text.contains("nowhere.cdt"), "{text}");
+    assert_eq!(said(path, "diff --git-bisect ref.cdt ref.cdt").0, 0);
+    assert_eq!(said(path, "diff --git-bisect ref.cdt ref.cdt --channels rng").0, 125);
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use cdt_schema::columns::rng;
-use cdt_schema::{Channel, TableKind, Uid};
+use cdt_schema::{Channel, Uid};
 use serde::Serialize;
 
-use crate::compare::{Difference, TickRows, entity_values};
+use crate::compare::{Difference, Pair, TickRows, entity_values};
+use crate::draws;
 
 /// Up to this distance in units in the last place two floats count as the same decision, differently rounded. A fused
 /// multiply-add, another order of a sum or another math library moves a value by one to a few tens of these.
@@ -84,20 +84,20 @@ pub(crate) fn missing_tick(in_reference: bool) -> Cause {
 }
 
 /// The cause of a tick's differences, which are in causal order and at least one.
-pub(crate) fn classify(found: &[Difference], reference: TickRows<'_>, candidate: TickRows<'_>) -> Cause {
+pub(crate) fn classify(found: &[Difference], pair: Pair<'_>) -> Cause {
     let of = |channel: Channel| found.iter().filter(move |difference| difference.channel == channel);
     let has = |channel: Channel| of(channel).next().is_some();
     if has(Channel::Step) {
         return Cause { class: CauseClass::Input, evidence: list(of(Channel::Step)) };
     }
     if has(Channel::Rng) {
-        return draws(reference, candidate, list(of(Channel::Rng)));
+        return draws::cause(pair);
     }
     if has(Channel::Calls) {
         return Cause { class: CauseClass::Call, evidence: list(of(Channel::Calls)) };
     }
     if of(Channel::Entities).any(Difference::is_one_sided) {
-        return population(found, reference, candidate);
+        return population(found, pair);
     }
     let declared = || found.iter().filter(|d| matches!(d.channel, Channel::State | Channel::Entities));
     let fuel = |d: &Difference| d.channel == Channel::Timing || d.path == "checkpoint.fuel";
@@ -126,7 +126,7 @@ fn list<'a>(found: impl Iterator<Item = &'a Difference>) -> Vec<String> {
     let mut evidence = Vec::new();
     let mut more = 0;
     for difference in found {
-        if evidence.len() < EVIDENCE { evidence.push(sentence(difference)) } else { more += 1 }
+        if evidence.len() < EVIDENCE { evidence.push(difference.to_string()) } else { more += 1 }
     }
     if more > 0 {
         evidence.push(format!("and {more} more"));
@@ -134,45 +134,8 @@ fn list<'a>(found: impl Iterator<Item = &'a Difference>) -> Vec<String> {
     evidence
 }
 
-/// A difference in words.
-pub(crate) fn sentence(difference: &Difference) -> String {
-    let Difference { path, reference, candidate, .. } = difference;
-    match (reference, candidate) {
-        (Some(_), None) => format!("{path} is missing in the candidate"),
-        (None, Some(_)) => format!("{path} is extra in the candidate"),
-        (Some(reference), Some(candidate)) => {
-            let ulp = difference.ulp().map_or(String::new(), |ulp| format!(" ({ulp} ulp)"));
-            format!("{path}: {reference} became {candidate}{ulp}")
-        }
-        (None, None) => path.clone(),
-    }
-}
-
-/// The class of differing draws, by what was drawn and in which order.
-fn draws(reference: TickRows<'_>, candidate: TickRows<'_>, mut evidence: Vec<String>) -> Cause {
-    let drawn = |side: TickRows<'_>| -> Vec<(u64, u64)> {
-        let id = side.rows.layout().table(TableKind::Rng).expect("the rng channel is compared");
-        let columns = &side.rows.table(id).columns;
-        let draw = |row| (columns[rng::STREAM].bits(row), columns[rng::VALUE].bits(row));
-        side.rows.range(id, side.tick).map(draw).collect()
-    };
-    let (a, b) = (drawn(reference), drawn(candidate));
-    let shared = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-    let (mut x, mut y) = (a.clone(), b.clone());
-    x.sort_unstable();
-    y.sort_unstable();
-    let class = match a.len().cmp(&b.len()) {
-        std::cmp::Ordering::Greater => CauseClass::RngShortfall,
-        std::cmp::Ordering::Less => CauseClass::RngExtra,
-        std::cmp::Ordering::Equal if x == y && a != b => CauseClass::RngSwapped,
-        std::cmp::Ordering::Equal => CauseClass::RngValue,
-    };
-    evidence.insert(0, format!("{} draws became {}; the first {shared} are the same", a.len(), b.len()));
-    Cause { class, evidence }
-}
-
 /// Missing and extra entities, and those that only changed their identity.
-fn population(found: &[Difference], reference: TickRows<'_>, candidate: TickRows<'_>) -> Cause {
+fn population(found: &[Difference], Pair { reference, candidate }: Pair<'_>) -> Cause {
     let entities = found.iter().filter(|d| d.channel == Channel::Entities);
     let mut evidence = list(entities.filter(|d| d.is_one_sided()));
     let layout = reference.rows.layout();

@@ -1,63 +1,109 @@
-//! Comparing one tick of two traces value by value.
+//! Comparing one tick of two traces value by value, by the rules of a policy.
 
+use std::fmt;
 use std::iter::Peekable;
 use std::ops::Range;
 
 use cdt_projections::{Value, cell};
-use cdt_schema::columns::{entities, events, memory};
-use cdt_schema::{Channel, ChannelSet, Layout, Path, Role, Rows, Scalar, TableId, TableKind, Tick, Uid};
+use cdt_schema::columns::{calls, commands, entities, events, memory, rng, timing};
+use cdt_schema::{Channel, ChannelSet, Column, Path, Role, Rows, Scalar, TableId, TableKind, Tick, Uid};
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::report::{channel_name, tick_number};
+use crate::rules::{CellRule, ColumnRules, Rules, TableRules};
+use crate::sequence::{Aligned, align};
 
 /// Which row of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowKey {
+pub(crate) enum RowKey {
     /// The row at this position of its table, from 0.
     Position(usize),
-    /// The row of this entity.
-    Entity(Uid),
+    /// The row of this entity, by slot and generation.
+    Entity(u64, u64),
 }
 
-/// A place where a value stands, in any tick.
+/// Where a value stands, in any tick of either trace. Numbers are those of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
-    /// The table.
-    pub table: TableKind,
-    /// The row.
-    pub row: RowKey,
-    /// The column; `None` for the row as a whole.
-    pub column: Option<usize>,
+pub(crate) struct Place {
+    pub(crate) table: usize,
+    pub(crate) row: RowKey,
+    /// `None` for the row as a whole.
+    pub(crate) column: Option<usize>,
     /// The member of a list that stands there.
-    pub member: Option<usize>,
+    pub(crate) member: Option<usize>,
 }
 
-impl Cell {
-    /// What stands there in a tick, by its index in `rows`; `None` if there is no such row.
-    pub fn value(&self, rows: &Rows, tick: usize) -> Option<Value> {
-        let id = rows.layout().table(self.table)?;
-        let range = rows.range(id, tick);
+/// One of the two traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Reference,
+    Candidate,
+}
+
+impl Place {
+    /// What stands there in a tick; `None` if there is no such row.
+    pub(crate) fn value(&self, rules: &Rules, side: Side, tick: TickRows<'_>) -> Option<Value> {
+        let table = &rules.tables[self.table];
+        let id = table.id(side);
+        let range = tick.range(id);
+        let columns = &tick.rows.table(id).columns;
         let row = match self.row {
             RowKey::Position(position) => range.start + position,
-            RowKey::Entity(uid) => range.clone().find(|&row| rows.uid(id, row) == Some(uid))?,
+            RowKey::Entity(slot, generation) => range.clone().find(|&row| {
+                let part = |column: usize| columns[column].bits(row);
+                (part(entities::SLOT), part(entities::GENERATION)) == (slot, generation)
+            })?,
         };
         if !range.contains(&row) {
             return None;
         }
         Some(match self.column {
-            Some(column) => match (cell(rows, id, column, row), self.member) {
+            Some(column) => match (cell(tick.rows, id, table.columns[column].number(side), row), self.member) {
                 (Value::List(members), Some(member)) => Value::Scalar(members.get(member)?.1),
                 (value, _) => value,
             },
-            None => whole_row(rows, id, row),
+            None => whole_row(tick.rows, id, row),
         })
+    }
+}
+
+impl TableRules {
+    fn id(&self, side: Side) -> TableId {
+        match side {
+            Side::Reference => self.left,
+            Side::Candidate => self.right,
+        }
+    }
+
+    /// How the reference's column of that number is compared.
+    fn column(&self, left: usize) -> Option<&ColumnRules> {
+        self.columns.iter().find(|column| column.left == left)
+    }
+
+    /// The column that tells the kinds of rows, and so what their lists of values hold.
+    fn kind_column(&self) -> usize {
+        match self.kind {
+            TableKind::Commands => commands::KIND,
+            TableKind::Calls => calls::SYSCALL,
+            _ => events::KIND,
+        }
+    }
+}
+
+impl ColumnRules {
+    fn number(&self, side: Side) -> usize {
+        match side {
+            Side::Reference => self.left,
+            Side::Candidate => self.right,
+        }
     }
 }
 
 /// One value, or one row, that is not the same on both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// The tick.
+    /// The tick: the reference's number, or the candidate's where the reference has no such tick.
     #[serde(serialize_with = "tick_number")]
     pub tick: Tick,
     /// The channel.
@@ -69,9 +115,9 @@ pub struct Difference {
     pub reference: Option<Value>,
     /// What the candidate has; `None` where it has nothing.
     pub candidate: Option<Value>,
-    /// Where it stands; `None` for bytes of memory.
+    /// Where it stands; `None` for bytes of memory, and for rows that have nothing to do with those of other ticks.
     #[serde(skip)]
-    pub cell: Option<Cell>,
+    pub(crate) place: Option<Place>,
 }
 
 impl Difference {
@@ -98,6 +144,21 @@ impl Difference {
     }
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { path, reference, candidate, .. } = self;
+        match (reference, candidate) {
+            (Some(_), None) => write!(f, "{path} is missing in the candidate"),
+            (None, Some(_)) => write!(f, "{path} is extra in the candidate"),
+            (Some(reference), Some(candidate)) => {
+                let ulp = self.ulp().map_or(String::new(), |ulp| format!(" ({ulp} ulp)"));
+                write!(f, "{path}: {reference} became {candidate}{ulp}")
+            }
+            (None, None) => f.write_str(path),
+        }
+    }
+}
+
 /// One tick of one trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TickRows<'a> {
@@ -106,214 +167,337 @@ pub(crate) struct TickRows<'a> {
 }
 
 impl TickRows<'_> {
-    fn range(&self, id: TableId) -> Range<usize> {
+    pub(crate) fn range(&self, id: TableId) -> Range<usize> {
         self.rows.range(id, self.tick)
+    }
+
+    /// The guest's events, or all others.
+    fn events(&self, id: TableId, guest: bool) -> Vec<usize> {
+        let origin = &self.rows.table(id).columns[events::ORIGIN];
+        self.range(id).filter(|&row| (origin.bits(row) == 0) == guest).collect()
+    }
+
+    /// What led to one of the guest's events, as their digest has it: numbered among the guest's events, 0 for any other
+    /// cause.
+    fn cause(&self, id: TableId, guests: &[usize], row: usize) -> u32 {
+        let cause = usize::try_from(self.rows.table(id).columns[events::CAUSE].bits(row)).unwrap_or(0);
+        let first = self.range(id).start;
+        let found = guests.iter().position(|&guest| cause > 0 && guest == first + cause - 1);
+        found.map_or(0, |index| u32::try_from(index + 1).expect("events of a tick are few"))
     }
 }
 
-/// Every behavioural difference of a tick in the given channels, in causal order. The two layouts must agree in them.
-pub(crate) fn differences(reference: TickRows<'_>, candidate: TickRows<'_>, channels: ChannelSet) -> Vec<Difference> {
-    let mut comparison = Comparison { reference, candidate, role: Role::Behavioural, found: Vec::new() };
+/// The same moment of both traces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair<'a> {
+    pub(crate) reference: TickRows<'a>,
+    pub(crate) candidate: TickRows<'a>,
+}
+
+impl<'a> Pair<'a> {
+    fn column(&self, table: &TableRules, column: &ColumnRules) -> (&'a Column, &'a Column) {
+        let (left, right) = (self.reference.rows.table(table.left), self.candidate.rows.table(table.right));
+        (&left.columns[column.left], &right.columns[column.right])
+    }
+
+    /// Whether two rows have the same value in a column, by its rule.
+    fn same(&self, table: &TableRules, column: &ColumnRules, a: usize, b: usize) -> bool {
+        let (left, right) = self.column(table, column);
+        match &column.rule {
+            CellRule::LeftOut => true,
+            CellRule::Exact => left.same(a, right, b),
+            CellRule::Within(tolerance) => {
+                left.same(a, right, b) || {
+                    let scalar = |side: TickRows<'_>, id, column, row| side.rows.scalar(id, column, row);
+                    let reference = scalar(self.reference, table.left, column.left, a);
+                    tolerance.admits(reference, scalar(self.candidate, table.right, column.right, b))
+                }
+            }
+            CellRule::Members(kinds) => left.same(a, right, b) || self.same_members(table, column, kinds, (a, b)),
+        }
+    }
+
+    fn same_members(
+        &self,
+        table: &TableRules,
+        column: &ColumnRules,
+        kinds: &[Vec<CellRule>],
+        (a, b): (usize, usize),
+    ) -> bool {
+        let kind = |side: TickRows<'_>, id, row| side.rows.table(id).columns[table.kind_column()].bits(row);
+        let (left, right) = (kind(self.reference, table.left, a), kind(self.candidate, table.right, b));
+        let rules = usize::try_from(left).ok().and_then(|kind| kinds.get(kind));
+        let Some(rules) = rules.filter(|_| left == right) else { return false };
+        let (x, y) = self.members(table, column, (a, b));
+        x.len() == y.len() && x.iter().zip(&y).zip(rules).all(|((x, y), rule)| same_scalar(rule, x.1, y.1))
+    }
+
+    /// The members of the lists in two rows, with their names.
+    fn members(&self, table: &TableRules, column: &ColumnRules, (a, b): (usize, usize)) -> (Members, Members) {
+        let list = |side: TickRows<'_>, id, column, row| -> Members {
+            let values = side.rows.values(id, column, row).into_iter();
+            values.map(|(field, value)| (field.name, value)).collect()
+        };
+        (list(self.reference, table.left, column.left, a), list(self.candidate, table.right, column.right, b))
+    }
+
+    /// Whether a table but memory's differs in behaviour.
+    pub(crate) fn differs(&self, table: &TableRules) -> bool {
+        let behaviour = || table.columns.iter().filter(|column| column.role == Role::Behavioural);
+        if table.kind == TableKind::Events {
+            let (a, b) = (self.reference.events(table.left, true), self.candidate.events(table.right, true));
+            let same = |a_row: usize, b_row: usize| {
+                behaviour().all(|column| match (column.left, &column.rule) {
+                    (_, CellRule::LeftOut) => true,
+                    (events::CAUSE, _) => {
+                        let candidate = self.candidate.cause(table.right, &b, b_row);
+                        self.reference.cause(table.left, &a, a_row) == candidate
+                    }
+                    _ => self.same(table, column, a_row, b_row),
+                })
+            };
+            return a.len() != b.len() || a.iter().zip(&b).any(|(&a, &b)| !same(a, b));
+        }
+        let (a, b) = (self.reference.range(table.left), self.candidate.range(table.right));
+        a.len() != b.len()
+            || behaviour().any(|column| {
+                let (left, right) = self.column(table, column);
+                match column.rule {
+                    CellRule::LeftOut => false,
+                    _ if left.same_rows(a.clone(), right, b.start) => false,
+                    CellRule::Exact => true,
+                    _ => a.clone().zip(b.clone()).any(|(a, b)| !self.same(table, column, a, b)),
+                }
+            })
+    }
+}
+
+/// The members of a list.
+type Members = Vec<(String, Scalar)>;
+
+fn same_scalar(rule: &CellRule, a: Scalar, b: Scalar) -> bool {
+    match rule {
+        CellRule::LeftOut => true,
+        CellRule::Within(tolerance) => tolerance.admits(a, b),
+        CellRule::Exact | CellRule::Members(_) => a == b,
+    }
+}
+
+/// Every behavioural difference of a tick in the given channels, in causal order.
+pub(crate) fn differences(pair: Pair<'_>, rules: &Rules, channels: ChannelSet) -> Vec<Difference> {
+    let mut comparison = Comparison { pair, rules, role: Role::Behavioural, found: Vec::new() };
     comparison.channels(channels);
     comparison.found
 }
 
 /// The first difference of a tick in the fields of a channel that are not behaviour. Rows are matched by position, so
 /// there is none to be told where their number differs.
-pub(crate) fn first_diagnostic(
-    reference: TickRows<'_>,
-    candidate: TickRows<'_>,
-    channel: Channel,
-) -> Option<Difference> {
-    let mut comparison = Comparison { reference, candidate, role: Role::Diagnostic, found: Vec::new() };
+pub(crate) fn first_diagnostic(pair: Pair<'_>, rules: &Rules, channel: Channel) -> Option<Difference> {
+    let mut comparison = Comparison { pair, rules, role: Role::Diagnostic, found: Vec::new() };
     comparison.channels([channel].into_iter().collect());
     comparison.found.into_iter().next()
 }
 
 struct Comparison<'a> {
-    reference: TickRows<'a>,
-    candidate: TickRows<'a>,
+    pair: Pair<'a>,
+    rules: &'a Rules,
     role: Role,
     found: Vec<Difference>,
 }
 
-impl Comparison<'_> {
+impl<'a> Comparison<'a> {
     fn channels(&mut self, channels: ChannelSet) {
-        let layout = self.reference.rows.layout().clone();
-        for (index, schema) in
-            layout.tables().iter().enumerate().filter(|(_, schema)| channels.contains(schema.channel))
-        {
-            let id = TableId(index);
-            let other =
-                self.candidate.rows.layout().table(schema.kind).expect("the layouts agree in compared channels");
-            match schema.kind {
-                TableKind::Entities(_) if self.role == Role::Behavioural => self.entities(id, other),
-                TableKind::Events => self.events(id, other),
-                TableKind::Memory if self.role == Role::Behavioural => self.memory(id, other),
-                TableKind::Memory | TableKind::Entities(_) => {}
+        let rules = self.rules;
+        for (number, table) in rules.tables.iter().enumerate().filter(|(_, table)| channels.contains(table.channel)) {
+            match (table.kind, self.role) {
+                (TableKind::Entities(_), Role::Behavioural) => self.entities(number, table),
+                (TableKind::Memory, Role::Behavioural) => self.memory(table),
+                (TableKind::Memory | TableKind::Entities(_), Role::Diagnostic) => {}
+                (TableKind::Events, Role::Behavioural) => self.guest_events(number, table),
+                (TableKind::Events, Role::Diagnostic) => self.other_events(table),
                 _ => {
-                    let (a, b) = (self.reference.range(id).collect(), self.candidate.range(other).collect());
-                    self.ordered(id, other, a, b);
+                    let ranges = (self.pair.reference.range(table.left), self.pair.candidate.range(table.right));
+                    self.ordered(number, table, ranges.0.collect(), ranges.1.collect());
                 }
             }
         }
-    }
-
-    fn layout(&self) -> &Layout {
-        self.reference.rows.layout()
     }
 
     fn push(
         &mut self,
-        id: TableId,
+        table: &TableRules,
         path: &Path,
-        cell: Option<Cell>,
+        place: Option<Place>,
         reference: Option<Value>,
         candidate: Option<Value>,
     ) {
-        let channel = self.layout().tables()[id.0].channel;
-        let tick = self.reference.rows.ticks()[self.reference.tick];
-        self.found.push(Difference { tick, channel, path: path.as_str().to_owned(), reference, candidate, cell });
+        let TickRows { rows, tick } = self.pair.reference;
+        let (tick, path) = (rows.ticks()[tick], path.as_str().to_owned());
+        self.found.push(Difference { tick, channel: table.channel, path, reference, candidate, place });
     }
 
-    /// Rows matched by their position.
-    fn ordered(&mut self, id: TableId, other: TableId, a: Vec<usize>, b: Vec<usize>) {
+    /// Rows of an ordered table: those that stand for each other are compared, others are missing or extra.
+    fn ordered(&mut self, number: usize, table: &TableRules, a: Vec<usize>, b: Vec<usize>) {
         if self.role == Role::Diagnostic && a.len() != b.len() {
             return;
         }
-        let kind = self.layout().tables()[id.0].kind;
-        let firsts = (self.reference.range(id).start, self.candidate.range(other).start);
-        for position in 0..a.len().max(b.len()) {
-            let (left, right) = (a.get(position), b.get(position));
-            let shown = left.map(|row| row - firsts.0).or(right.map(|row| row - firsts.1)).unwrap_or(position);
-            let path = Path::row(self.layout(), id, shown);
-            let key = RowKey::Position(shown);
-            match (left, right) {
-                (Some(&a), Some(&b)) => self.row(id, other, a, b, &path, key),
-                (a, b) => {
-                    let reference = a.map(|&row| whole_row(self.reference.rows, id, row));
-                    let candidate = b.map(|&row| whole_row(self.candidate.rows, other, row));
-                    // The rows of a tick that stand at a place have nothing to do with those of another tick there.
-                    let cell = matches!(kind, TableKind::State | TableKind::Step | TableKind::Checkpoint);
-                    let cell = cell.then_some(Cell { table: kind, row: key, column: None, member: None });
-                    self.push(id, &path, cell, reference, candidate);
-                }
+        let steps = if self.role == Role::Diagnostic || is_positional(table.kind) {
+            align(&vec![0; a.len()], &vec![0; b.len()])
+        } else {
+            align(&self.keys(table, Side::Reference, &a), &self.keys(table, Side::Candidate, &b))
+        };
+        let firsts = (self.pair.reference.range(table.left).start, self.pair.candidate.range(table.right).start);
+        for step in steps {
+            let (left, right) = match step {
+                Aligned::Same(a, b) | Aligned::Other(a, b) => (Some(a), Some(b)),
+                Aligned::Missing(a) => (Some(a), None),
+                Aligned::Extra(b) => (None, Some(b)),
+            };
+            let (left, right) = (left.map(|at| a[at]), right.map(|at| b[at]));
+            let shown = left.map_or_else(|| right.map_or(0, |row| row - firsts.1), |row| row - firsts.0);
+            let path = Path::row(self.pair.reference.rows.layout(), table.left, shown);
+            if let (Some(a), Some(b)) = (left, right) {
+                self.row(number, table, (a, b), &path, RowKey::Position(shown));
+            } else {
+                let reference = left.map(|row| whole_row(self.pair.reference.rows, table.left, row));
+                let candidate = right.map(|row| whole_row(self.pair.candidate.rows, table.right, row));
+                // The rows of a tick that stand at a place have nothing to do with those of another tick there.
+                self.push(table, &path, None, reference, candidate);
             }
         }
     }
 
-    fn row(&mut self, id: TableId, other: TableId, a: usize, b: usize, path: &Path, key: RowKey) {
-        let schema = self.layout().tables()[id.0].clone();
-        let (left, right) = (self.reference.rows, self.candidate.rows);
-        for (column, declared) in schema.columns.iter().enumerate().skip(schema.key_columns()) {
+    /// What tells the rows of an ordered table apart: what was drawn, called, ordered or happened, as far as it is compared.
+    fn keys(&self, table: &TableRules, side: Side, rows: &[usize]) -> Vec<u64> {
+        let telling: &[usize] = match table.kind {
+            TableKind::Rng => &[rng::STREAM, rng::VALUE],
+            TableKind::Calls => &[calls::SYSCALL, calls::STAGE, calls::ARGS],
+            TableKind::Commands => &[commands::PLAYER, commands::KIND, commands::ARGS],
+            TableKind::Timing => &[timing::STAGE],
+            _ => &[events::KIND, events::SUBJECT_KIND, events::SUBJECT_SLOT, events::VALUES],
+        };
+        let of_side = match side {
+            Side::Reference => self.pair.reference,
+            Side::Candidate => self.pair.candidate,
+        };
+        let exact = |column: &&usize| table.column(**column).is_some_and(|rules| rules.rule == CellRule::Exact);
+        let columns = &of_side.rows.table(table.id(side)).columns;
+        let telling: Vec<&Column> = telling.iter().filter(exact).map(|&column| &columns[column]).collect();
+        let mut bytes = Vec::new();
+        let mut key = |row: usize| {
+            bytes.clear();
+            for column in &telling {
+                match column {
+                    Column::Bytes(ragged) => bytes.extend_from_slice(ragged.get(row)),
+                    _ => bytes.extend_from_slice(&column.bits(row).to_le_bytes()),
+                }
+            }
+            xxh3_64(&bytes)
+        };
+        rows.iter().map(|&row| key(row)).collect()
+    }
+
+    fn row(&mut self, number: usize, table: &TableRules, (a, b): (usize, usize), path: &Path, key: RowKey) {
+        let keys = self.pair.reference.rows.layout().tables()[table.left.0].key_columns();
+        for (index, column) in table.columns.iter().enumerate() {
             // An event's cause is a number among all events; it is compared as its digest has it, among the guest's.
-            let numbered = schema.kind == TableKind::Events && column == events::CAUSE;
-            if declared.role != self.role && schema.kind != TableKind::Events || numbered {
+            let is_cause = table.kind == TableKind::Events && column.left == events::CAUSE;
+            if column.role != self.role || column.left < keys || is_cause || self.pair.same(table, column, a, b) {
                 continue;
             }
-            if left.table(id).columns[column].same(a, &right.table(other).columns[column], b) {
-                continue;
-            }
-            let cell = Cell { table: schema.kind, row: key, column: Some(column), member: None };
-            let (reference, candidate) =
-                (cdt_projections::cell(left, id, column, a), cdt_projections::cell(right, other, column, b));
+            let place = Place { table: number, row: key, column: Some(index), member: None };
+            let reference = cell(self.pair.reference.rows, table.left, column.left, a);
+            let candidate = cell(self.pair.candidate.rows, table.right, column.right, b);
+            let path = path.field(&column.name);
             match (&reference, &candidate) {
                 (Value::List(x), Value::List(y)) if same_names(x, y) => {
-                    let pairs = x.iter().zip(y).enumerate();
-                    for (number, ((name, x), (_, y))) in pairs.filter(|(_, ((_, x), (_, y)))| x != y) {
-                        let member = path.field(&declared.name).field(name);
-                        let cell = Cell { member: Some(number), ..cell };
-                        self.push(id, &member, Some(cell), Some(Value::Scalar(*x)), Some(Value::Scalar(*y)));
+                    for (member, ((name, x), (_, y))) in x.iter().zip(y).enumerate() {
+                        if !self.same_member(table, column, (a, member), *x, *y) {
+                            let place = Place { member: Some(member), ..place };
+                            let (reference, candidate) = (Some(Value::Scalar(*x)), Some(Value::Scalar(*y)));
+                            self.push(table, &path.field(name), Some(place), reference, candidate);
+                        }
                     }
                 }
-                _ => self.push(id, &path.field(&declared.name), Some(cell), Some(reference), Some(candidate)),
+                _ => self.push(table, &path, Some(place), Some(reference), Some(candidate)),
             }
         }
+    }
+
+    /// Whether the members of two lists are the same by their rule. `a` is the reference's row and the member's number.
+    fn same_member(&self, table: &TableRules, column: &ColumnRules, a: (usize, usize), x: Scalar, y: Scalar) -> bool {
+        let CellRule::Members(kinds) = &column.rule else { return x == y };
+        let kind = self.pair.reference.rows.table(table.left).columns[table.kind_column()].bits(a.0);
+        let rules = usize::try_from(kind).ok().and_then(|kind| kinds.get(kind));
+        rules.and_then(|rules| rules.get(a.1)).map_or(x == y, |rule| same_scalar(rule, x, y))
     }
 
     /// Entities matched by their identity.
-    fn entities(&mut self, id: TableId, other: TableId) {
-        let uids = |side: &TickRows<'_>, id: TableId| -> Vec<(Uid, usize)> {
-            let uid = |row| side.rows.uid(id, row).expect("an entity table");
-            side.range(id).map(|row| (uid(row), row)).collect()
+    fn entities(&mut self, number: usize, table: &TableRules) {
+        let uids = |side: TickRows<'a>, id: TableId| {
+            side.range(id).map(move |row| (side.rows.uid(id, row).expect("an entity table"), row))
         };
-        let mut left = uids(&self.reference, id).into_iter().peekable();
-        let mut right = uids(&self.candidate, other).into_iter().peekable();
+        let Pair { reference, candidate } = self.pair;
+        let mut left = uids(reference, table.left).peekable();
+        // Kinds are matched by their names; their numbers may differ.
+        let kind = reference.rows.layout().tables()[table.left.0].kind;
+        let TableKind::Entities(kind) = kind else { unreachable!("an entity table") };
+        let mut right = uids(candidate, table.right).map(|(uid, row)| (Uid { kind, ..uid }, row)).peekable();
         while let Some(uid) = lesser(&mut left, &mut right) {
             let a = left.next_if(|(next, _)| *next == uid).map(|(_, row)| row);
             let b = right.next_if(|(next, _)| *next == uid).map(|(_, row)| row);
-            let path = Path::entity(self.layout(), uid);
-            let key = RowKey::Entity(uid);
-            match (a, b) {
-                (Some(a), Some(b)) => self.row(id, other, a, b, &path, key),
-                (a, b) => {
-                    let reference = a.map(|row| whole_row(self.reference.rows, id, row));
-                    let candidate = b.map(|row| whole_row(self.candidate.rows, other, row));
-                    let table = self.layout().tables()[id.0].kind;
-                    self.push(
-                        id,
-                        &path,
-                        Some(Cell { table, row: key, column: None, member: None }),
-                        reference,
-                        candidate,
-                    );
-                }
+            let path = Path::entity(reference.rows.layout(), uid);
+            let key = RowKey::Entity(u64::from(uid.slot.0), u64::from(uid.generation.0));
+            if let (Some(a), Some(b)) = (a, b) {
+                self.row(number, table, (a, b), &path, key);
+            } else {
+                let place = Place { table: number, row: key, column: None, member: None };
+                let a = a.map(|row| whole_row(reference.rows, table.left, row));
+                let b = b.map(|row| whole_row(candidate.rows, table.right, row));
+                self.push(table, &path, Some(place), a, b);
             }
         }
     }
 
-    /// The guest's events among themselves for behaviour, the others for diagnostics.
-    fn events(&mut self, id: TableId, other: TableId) {
-        let wanted = |side: &TickRows<'_>, id: TableId, guest: bool| -> Vec<usize> {
-            let origin = &side.rows.table(id).columns[events::ORIGIN];
-            side.range(id).filter(|&row| (origin.bits(row) == 0) == guest).collect()
-        };
-        let guest = self.role == Role::Behavioural;
-        let (a, b) = (wanted(&self.reference, id, guest), wanted(&self.candidate, other, guest));
-        if guest {
-            self.causes(id, other, &a, &b);
-            self.ordered(id, other, a, b);
-            return;
+    /// The guest's events among themselves.
+    fn guest_events(&mut self, number: usize, table: &TableRules) {
+        let Pair { reference, candidate } = self.pair;
+        let (a, b) = (reference.events(table.left, true), candidate.events(table.right, true));
+        let first = reference.range(table.left).start;
+        let compared = table.column(events::CAUSE).is_some_and(|column| column.rule != CellRule::LeftOut);
+        for (&x, &y) in a.iter().zip(&b).filter(|_| compared && a.len() == b.len()) {
+            let causes = (reference.cause(table.left, &a, x), candidate.cause(table.right, &b, y));
+            if causes.0 != causes.1 {
+                let path = Path::row(reference.rows.layout(), table.left, x - first).field("cause");
+                let number = |cause| Some(Value::Scalar(Scalar::U32(cause)));
+                self.push(table, &path, None, number(causes.0), number(causes.1));
+            }
         }
-        // Other origins' events are evidence even where their number differs: the first that has no equal is told.
-        let same = |a: usize, b: usize| {
-            let (left, right) = (self.reference.rows.table(id), self.candidate.rows.table(other));
-            left.columns.iter().zip(&right.columns).all(|(x, y)| x.same(a, y, b))
-        };
+        self.ordered(number, table, a, b);
+    }
+
+    /// Other origins' events are evidence even where their number differs: the first that has no equal is told.
+    fn other_events(&mut self, table: &TableRules) {
+        let Pair { reference, candidate } = self.pair;
+        let (a, b) = (reference.events(table.left, false), candidate.events(table.right, false));
+        let same = |a: usize, b: usize| table.columns.iter().all(|column| self.pair.same(table, column, a, b));
         let shared = a.iter().zip(&b).take_while(|(a, b)| same(**a, **b)).count();
         if let (None, None) = (a.get(shared), b.get(shared)) {
             return;
         }
         let place = |rows: &[usize], first: usize| rows.get(shared).map(|row| row - first);
-        let (left, right) = (self.reference.range(id).start, self.candidate.range(other).start);
-        let path = Path::row(self.layout(), id, place(&a, left).or(place(&b, right)).unwrap_or(shared));
-        let reference = a.get(shared).map(|&row| event_text(self.reference.rows, id, row));
-        let candidate = b.get(shared).map(|&row| event_text(self.candidate.rows, other, row));
-        self.push(id, &path, None, reference, candidate);
-    }
-
-    /// What led to the guest's events, as their digest has it: numbered among the guest's events, 0 for any other cause.
-    fn causes(&mut self, id: TableId, other: TableId, a: &[usize], b: &[usize]) {
-        let ordinal = |side: &TickRows<'_>, id: TableId, guests: &[usize], row: usize| -> Scalar {
-            let cause = usize::try_from(side.rows.table(id).columns[events::CAUSE].bits(row)).unwrap_or(0);
-            let first = side.range(id).start;
-            let found = guests.iter().position(|&guest| cause > 0 && guest == first + cause - 1);
-            Scalar::U32(found.map_or(0, |index| u32::try_from(index + 1).expect("events of a tick are few")))
-        };
-        let first = self.reference.range(id).start;
-        for (&x, &y) in a.iter().zip(b) {
-            let (reference, candidate) = (ordinal(&self.reference, id, a, x), ordinal(&self.candidate, other, b, y));
-            if reference != candidate {
-                let path = Path::row(self.layout(), id, x - first).field("cause");
-                self.push(id, &path, None, Some(Value::Scalar(reference)), Some(Value::Scalar(candidate)));
-            }
-        }
+        let (left, right) = (reference.range(table.left).start, candidate.range(table.right).start);
+        let shown = place(&a, left).or(place(&b, right)).unwrap_or(shared);
+        let path = Path::row(reference.rows.layout(), table.left, shown);
+        let left = a.get(shared).map(|&row| event_text(reference.rows, table.left, row));
+        let right = b.get(shared).map(|&row| event_text(candidate.rows, table.right, row));
+        self.push(table, &path, None, left, right);
     }
 
     /// All of memory, as ranges of bytes that differ.
-    fn memory(&mut self, id: TableId, other: TableId) {
-        let reference = image(self.reference, id);
-        let candidate = image(self.candidate, other);
+    fn memory(&mut self, table: &TableRules) {
+        let reference = image(self.pair.reference, table.left);
+        let candidate = image(self.pair.candidate, table.right);
         let mut at = 0;
         let mut ranges = 0;
         while let Some(start) = first_difference(&reference, &candidate, at) {
@@ -324,10 +508,15 @@ impl Comparison<'_> {
             let end = last.map_or(end, |last| last + 1);
             let path = Path::memory(start, end);
             let bytes = |image: &[u8]| Some(Value::bytes(&image[start..end]));
-            self.push(id, &path, None, bytes(&reference), bytes(&candidate));
+            self.push(table, &path, None, bytes(&reference), bytes(&candidate));
             at = end;
         }
     }
+}
+
+/// Whether the rows of a table stand for the same thing in every tick: they are as many, and told apart by their places.
+fn is_positional(kind: TableKind) -> bool {
+    matches!(kind, TableKind::Step | TableKind::Inputs | TableKind::State | TableKind::Checkpoint)
 }
 
 /// Equal bytes between two differing ones that separate two ranges.
@@ -360,7 +549,10 @@ fn same_names(a: &[(String, Scalar)], b: &[(String, Scalar)]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a == b && x.scalar_type() == y.scalar_type())
 }
 
-fn lesser<I: Iterator<Item = (Uid, usize)>>(left: &mut Peekable<I>, right: &mut Peekable<I>) -> Option<Uid> {
+fn lesser(
+    left: &mut Peekable<impl Iterator<Item = (Uid, usize)>>,
+    right: &mut Peekable<impl Iterator<Item = (Uid, usize)>>,
+) -> Option<Uid> {
     match (left.peek(), right.peek()) {
         (None, None) => None,
         (Some((uid, _)), None) | (None, Some((uid, _))) => Some(*uid),

@@ -6,7 +6,7 @@ use cdt_schema::{Channel, ChannelSet, Column, Layout, Rows, TableId, Tick};
 use cdt_trace::{Change, Source, Totals, Trace, Watch};
 
 use crate::Error;
-use crate::ticks::CommonTicks;
+use crate::ticks::TickSet;
 
 /// What the asked channels hold in the ticks of a window; of the other channels nothing is said.
 pub(crate) fn of<S: Source>(trace: &Trace<S>, window: Window, channels: ChannelSet) -> Result<Totals, Error> {
@@ -40,7 +40,7 @@ pub(crate) fn of<S: Source>(trace: &Trace<S>, window: Window, channels: ChannelS
 /// Nothing is said of diagnostics.
 pub(crate) fn of_some<S: Source>(
     trace: &Trace<S>,
-    ticks: &CommonTicks,
+    ticks: &TickSet,
     channels: ChannelSet,
     watch: &dyn Watch,
 ) -> Result<Totals, Error> {

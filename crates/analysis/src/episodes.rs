@@ -1,36 +1,42 @@
 //! Episodes: maximal runs of consecutive ticks on which two runs differ.
 
-use cdt_schema::{Channel, ChannelSet, Tick};
+use cdt_schema::{Channel, ChannelSet};
 
 use crate::report::{Counts, EpisodeKind, EpisodeReport, Episodes};
+use crate::ticks::PairedTick;
 
-/// Gathers episodes from the ticks that differ, which come in ascending order.
+/// Gathers episodes from the moments that differ, which come in their order.
 #[derive(Debug)]
 pub(crate) struct EpisodeTracker {
     sustain: u32,
-    /// The last tick that either run has in the window, to tell an episode that it cuts short.
-    last_of_window: Tick,
+    /// How many moments are compared, to tell an episode that their end cuts short.
+    total: u64,
     limit: usize,
     open: Option<OpenEpisode>,
-    first_lasting: Option<Tick>,
-    parted: Option<Tick>,
+    first_lasting: Option<PairedTick>,
+    parted: Option<PairedTick>,
     episodes: Episodes,
 }
 
 #[derive(Debug)]
 struct OpenEpisode {
-    start: Tick,
-    last: Tick,
-    /// Ticks that differ, which are fewer than the numbers from `start` to `last` where numbers are skipped.
-    ticks: u64,
+    start: PairedTick,
+    last: PairedTick,
     channels: ChannelSet,
 }
 
+impl OpenEpisode {
+    /// Moments that differ, which may be fewer than the numbers of their ticks.
+    fn moments(&self) -> u64 {
+        self.last.position - self.start.position + 1
+    }
+}
+
 impl EpisodeTracker {
-    pub(crate) fn new(sustain: u32, last_of_window: Tick, limit: usize) -> EpisodeTracker {
+    pub(crate) fn new(sustain: u32, total: u64, limit: usize) -> EpisodeTracker {
         EpisodeTracker {
             sustain,
-            last_of_window,
+            total,
             limit,
             open: None,
             first_lasting: None,
@@ -39,26 +45,33 @@ impl EpisodeTracker {
         }
     }
 
-    /// A tick differs in these channels. `previous` is the tick before it that either run has.
-    pub(crate) fn differs(&mut self, tick: Tick, previous: Option<Tick>, channels: ChannelSet) {
+    /// A moment differs in these channels.
+    pub(crate) fn differs(&mut self, at: PairedTick, channels: ChannelSet) {
         match &mut self.open {
-            Some(open) if Some(open.last) == previous => {
-                open.last = tick;
-                open.ticks += 1;
+            Some(open) if open.last.position + 1 == at.position => {
+                open.last = at;
                 channels.iter().for_each(|channel| open.channels.insert(channel));
             }
             _ => {
                 self.close();
-                self.open = Some(OpenEpisode { start: tick, last: tick, ticks: 1, channels });
+                self.open = Some(OpenEpisode { start: at, last: at, channels });
             }
         }
     }
 
+    /// Where the first episode began that lasts, if what came so far settles it.
+    pub(crate) fn settled(&self) -> Option<PairedTick> {
+        let lasts = |open: &&OpenEpisode| open.moments() >= u64::from(self.sustain);
+        self.first_lasting.or_else(|| self.open.as_ref().filter(lasts).map(|open| open.start))
+    }
+
     fn close(&mut self) {
-        let Some(OpenEpisode { start, last, ticks, channels }) = self.open.take() else { return };
-        let end = u64::from(last.0) + 1;
-        let to_the_end = last == self.last_of_window;
-        let kind = if ticks >= u64::from(self.sustain) {
+        let Some(episode) = self.open.take() else { return };
+        let moments = episode.moments();
+        let OpenEpisode { start, last, channels } = episode;
+        let end = u64::from(last.tick().0) + 1;
+        let to_the_end = last.position + 1 == self.total;
+        let kind = if moments >= u64::from(self.sustain) {
             EpisodeKind::Sustained
         } else if to_the_end {
             EpisodeKind::Open
@@ -78,13 +91,13 @@ impl EpisodeTracker {
         self.parted = to_the_end.then_some(start);
         if self.episodes.listed.len() < self.limit {
             let channels: Vec<Channel> = channels.iter().collect();
-            self.episodes.listed.push(EpisodeReport { start, end, kind, to_the_end, channels });
+            self.episodes.listed.push(EpisodeReport { start: start.tick(), end, kind, to_the_end, channels });
         }
     }
 
     /// All episodes; where the first one began that lasts or that the window's end cut short; and where the one began that
     /// reaches the window's end.
-    pub(crate) fn finish(mut self) -> (Episodes, Option<Tick>, Option<Tick>) {
+    pub(crate) fn finish(mut self) -> (Episodes, Option<PairedTick>, Option<PairedTick>) {
         self.close();
         (self.episodes, self.first_lasting, self.parted)
     }
@@ -97,20 +110,24 @@ impl EpisodeTracker {
 
 #[cfg(test)]
 mod tests {
+    use cdt_schema::Tick;
+
     use super::*;
 
     /// Start, end, kind, and whether it reaches the window's end.
     type Listed = (u32, u64, EpisodeKind, bool);
 
+    fn moment(position: u64, tick: u32) -> PairedTick {
+        PairedTick { position, reference: Some(Tick(tick)), candidate: None }
+    }
+
     /// Episodes of the given differing ticks in a window of ticks 0..=100, with sustain 5.
     fn episodes(ticks: &[u32]) -> (Vec<Listed>, Option<u32>) {
-        let mut tracker = EpisodeTracker::new(5, Tick(100), 10);
-        for &tick in ticks {
-            tracker.differs(Tick(tick), tick.checked_sub(1).map(Tick), ChannelSet::EMPTY);
-        }
+        let mut tracker = EpisodeTracker::new(5, 101, 10);
+        ticks.iter().for_each(|&tick| tracker.differs(moment(u64::from(tick), tick), ChannelSet::EMPTY));
         let (episodes, first, _) = tracker.finish();
         let listed = episodes.listed.iter().map(|e| (e.start.0, e.end, e.kind, e.to_the_end)).collect();
-        (listed, first.map(|tick| tick.0))
+        (listed, first.map(|first| first.tick().0))
     }
 
     #[test]
@@ -127,16 +144,16 @@ mod tests {
 
     #[test]
     fn an_episode_lasts_as_many_ticks_as_differ() {
-        let mut tracker = EpisodeTracker::new(60, Tick(1_000), 10);
-        tracker.differs(Tick(60), None, ChannelSet::EMPTY);
-        tracker.differs(Tick(120), Some(Tick(60)), ChannelSet::EMPTY);
+        let mut tracker = EpisodeTracker::new(60, 1_000, 10);
+        tracker.differs(moment(7, 60), ChannelSet::EMPTY);
+        tracker.differs(moment(8, 120), ChannelSet::EMPTY);
         assert_eq!(tracker.counts().healed, 1);
     }
 
     #[test]
     fn the_list_has_a_limit_and_the_counts_do_not() {
-        let mut tracker = EpisodeTracker::new(5, Tick(100), 2);
-        (0..40).step_by(2).for_each(|tick| tracker.differs(Tick(tick), None, ChannelSet::EMPTY));
+        let mut tracker = EpisodeTracker::new(5, 101, 2);
+        (0..40).step_by(2).for_each(|tick| tracker.differs(moment(u64::from(tick), tick), ChannelSet::EMPTY));
         let (episodes, ..) = tracker.finish();
         assert_eq!((episodes.counts.count, episodes.listed.len()), (20, 2));
     }

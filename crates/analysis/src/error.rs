@@ -17,6 +17,8 @@ pub enum ErrorKind {
     Trace,
     /// What was asked for is not there.
     NotThere,
+    /// A policy cannot be read, or asks for what cannot be.
+    Policy,
     /// The work was stopped on request.
     Cancelled,
 }
@@ -29,6 +31,10 @@ impl Error {
 
     pub(crate) fn not_there(message: impl Into<String>) -> Error {
         Error { kind: ErrorKind::NotThere, message: message.into() }
+    }
+
+    pub(crate) fn policy(message: impl Into<String>) -> Error {
+        Error { kind: ErrorKind::Policy, message: message.into() }
     }
 
     pub(crate) fn unexplained(message: impl Into<String>) -> Error {

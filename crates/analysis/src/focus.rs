@@ -3,16 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use cdt_projections::{BlockCursor, Value, cell};
-use cdt_schema::columns::rng;
-use cdt_schema::{Channel, Path, Rows, TableKind, Tick};
-use cdt_trace::{Source, Trace, Watch};
+use cdt_projections::Value;
+use cdt_schema::{Channel, Path, Rows, Tick};
+use cdt_trace::{Loss, Source, Trace, Watch};
 use serde::Serialize;
 
-use crate::cause::missing_tick;
-use crate::compare::{Difference, TickRows, differences};
-use crate::diff::{DiffOptions, diff, incomparable, mismatch};
-use crate::report::{DiffReport, TraceFacts, Traces, channel_name, tick_number};
+use crate::cause::{classify, missing_tick};
+use crate::compare::{Difference, Side};
+use crate::diff::{DiffOptions, diff};
+use crate::draws::{self, DrawPair};
+use crate::lens::Lens;
+use crate::plan::Plan;
+use crate::report::{DiffReport, Reason, ReasonCode, TraceFacts, Traces, channel_name, optional_tick, tick_number};
+use crate::ticks::PairedTick;
 use crate::{Cause, Error};
 
 /// Differing values that are shown in full.
@@ -39,6 +42,9 @@ pub struct Focus {
     /// The tick.
     #[serde(serialize_with = "tick_number")]
     pub tick: Tick,
+    /// The candidate's number, where ticks are not paired by their numbers.
+    #[serde(serialize_with = "optional_tick")]
+    pub candidate_tick: Option<Tick>,
     /// Why this tick: the first sustained one, the first mismatch, or because it was asked for.
     pub chosen: &'static str,
     /// Why the two differ; `None` when they do not at this tick.
@@ -93,34 +99,6 @@ pub struct Moment {
     pub candidate: Option<Value>,
 }
 
-/// The draws at one position.
-#[derive(Clone, Debug, Serialize)]
-pub struct DrawPair {
-    /// The position, from 1.
-    pub seq: u32,
-    /// Whether the two are the same, callers apart.
-    pub same: bool,
-    /// What the reference drew.
-    pub reference: Option<DrawView>,
-    /// What the candidate drew.
-    pub candidate: Option<DrawView>,
-}
-
-/// One draw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DrawView {
-    /// The stream's name.
-    pub stream: String,
-    /// What was drawn.
-    pub value: u32,
-    /// The state before.
-    pub before: String,
-    /// The state after.
-    pub after: String,
-    /// Who drew.
-    pub caller: u32,
-}
-
 /// Who came and went, by path.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Population {
@@ -146,71 +124,94 @@ pub fn focus<R: Source, C: Source>(
     options: &DiffOptions,
     watch: &dyn Watch,
 ) -> Result<FocusOutcome, Error> {
-    if let Some(tick) = tick.filter(|&tick| !reference.index().has(tick) && !candidate.index().has(tick)) {
-        let (reference, candidate) = (reference.name().display(), candidate.name().display());
-        let rule = format!("neither trace has a tick {tick}; `cdt info` shows their ticks");
-        return Err(Error::not_there(format!("{reference}, {candidate}: {rule}")));
-    }
-    let report = match tick {
+    let plan = Plan::new(reference, candidate, options, watch)?;
+    let (at, chosen) = match tick {
         Some(tick) => {
-            let both = reference.index().has(tick) && candidate.index().has(tick);
-            let window = cdt_projections::Window { start: tick, end: tick.next() };
-            let asked = if both { DiffOptions { window, ..options.clone() } } else { options.clone() };
-            if let Some(report) = incomparable(reference, candidate, &asked) {
-                return Ok(FocusOutcome::Nothing(Box::new(report)));
-            }
-            None
+            let Some(at) = moment(reference, candidate, &plan, tick)? else {
+                return Ok(FocusOutcome::Nothing(Box::new(plan.report(reference, candidate))));
+            };
+            (at, "asked for")
         }
-        None => Some(diff(reference, candidate, options, watch)?),
-    };
-    let sustained = report.as_ref().and_then(|report| report.first_sustained.as_ref());
-    let first = report.as_ref().and_then(|report| report.first_mismatch.as_ref());
-    let chosen = match (tick, sustained, first) {
-        (Some(tick), ..) => (tick, "asked for"),
-        (None, Some(mismatch), _) => (mismatch.tick, "the first sustained difference"),
-        (None, None, Some(mismatch)) => (mismatch.tick, "the first difference; none is sustained"),
-        (None, None, None) => {
-            let report = report.expect("without a tick the two were compared");
-            return Ok(FocusOutcome::Nothing(Box::new(report)));
+        None => {
+            let report = diff(reference, candidate, options, watch)?;
+            let tick = match (&report.first_sustained, &report.first_mismatch) {
+                (Some(lasting), _) => (lasting.tick, "the first sustained difference"),
+                (None, Some(first)) => (first.tick, "the first difference; none is sustained"),
+                (None, None) => return Ok(FocusOutcome::Nothing(Box::new(report))),
+            };
+            (plan.pairing.find(tick.0).expect("the report's ticks are paired"), tick.1)
         }
     };
-    let compared = reference.layout().channels().iter();
-    let channels = options.channels.unwrap_or_else(|| compared.collect());
-    let mut lens =
-        Lens { left: BlockCursor::new(reference, channels), right: BlockCursor::new(candidate, channels), channels };
+    let mut closeup = Closeup { lens: Lens::new(reference, candidate, &plan), plan: &plan };
     let traces = Traces { reference: TraceFacts::new(reference), candidate: TraceFacts::new(candidate) };
-    lens.focus(chosen, history, traces).map(|focus| FocusOutcome::Tick(Box::new(focus)))
+    closeup.focus((at, chosen), history, traces).map(|focus| FocusOutcome::Tick(Box::new(focus)))
 }
 
-struct Lens<'a, R, C> {
-    left: BlockCursor<'a, R>,
-    right: BlockCursor<'a, C>,
-    channels: cdt_schema::ChannelSet,
-}
-
-impl<R: Source, C: Source> Lens<'_, R, C> {
-    fn focus(&mut self, (tick, chosen): (Tick, &'static str), history: u32, traces: Traces) -> Result<Focus, Error> {
-        let before = tick.0.checked_sub(1).map(Tick);
-        let population = self.population(tick, before)?;
-        let (found, cause, draws) = if let (Some((a, at)), Some((b, bt))) = (self.left.at(tick)?, self.right.at(tick)?)
-        {
-            let (a, b) = (TickRows { rows: a, tick: at }, TickRows { rows: b, tick: bt });
-            let found = differences(a, b, self.channels);
-            let cause = mismatch(tick, &found, a, b).map(|mismatch| mismatch.cause);
-            let differ = found.iter().any(|difference| difference.channel == Channel::Rng);
-            let draws = if differ { draw_pairs(a, b) } else { Vec::new() };
-            (found, cause, draws)
+/// The moment of a tick that was asked for; `None` where the two are not comparable there, as the plan says.
+fn moment<R: Source, C: Source>(
+    reference: &Trace<R>,
+    candidate: &Trace<C>,
+    plan: &Plan,
+    tick: Tick,
+) -> Result<Option<PairedTick>, Error> {
+    let in_both = (reference.index().has(tick), candidate.index().has(tick));
+    let lacks_loss = |reason: &Reason| reason.code != ReasonCode::LossInside;
+    // Loss elsewhere does not matter to one tick, nor does it to a tick that one run lacks.
+    let touched = |loss: &[Loss]| loss.iter().any(|loss| loss.touches(tick, tick));
+    let lossy = touched(&reference.index().loss) || touched(&candidate.index().loss);
+    let alone = |reason: &Reason| reason.code == ReasonCode::NoCommonTicks && in_both != (true, true);
+    if plan.reasons.iter().any(|reason| lacks_loss(reason) && !alone(reason)) || lossy && in_both == (true, true) {
+        return Ok(None);
+    }
+    let by_number =
+        PairedTick { position: 0, reference: in_both.0.then_some(tick), candidate: in_both.1.then_some(tick) };
+    let found = plan.pairing.find(tick);
+    let found = found.or_else(|| Some(by_number).filter(|_| plan.alignment.is_none() && in_both != (false, false)));
+    found.map(Some).ok_or_else(|| {
+        let (reference, candidate) = (reference.name().display(), candidate.name().display());
+        let rule = if plan.alignment.is_some() {
+            format!("tick {tick} of the reference has no partner; `cdt diff` with the same alignment shows which have")
         } else {
-            (Vec::new(), Some(missing_tick(self.left.at(tick)?.is_some())), Vec::new())
+            format!("neither trace has a tick {tick}; `cdt info` shows their ticks")
+        };
+        Error::not_there(format!("{reference}, {candidate}: {rule}"))
+    })
+}
+
+/// Looks at one moment from all sides.
+struct Closeup<'a, R, C> {
+    lens: Lens<'a, R, C>,
+    plan: &'a Plan,
+}
+
+impl<R: Source, C: Source> Closeup<'_, R, C> {
+    fn focus(
+        &mut self,
+        (at, chosen): (PairedTick, &'static str),
+        history: u32,
+        traces: Traces,
+    ) -> Result<Focus, Error> {
+        let channels = self.plan.rules.channels;
+        let population = self.population(at)?;
+        let found = self.lens.differences(at, channels)?;
+        let (cause, draws) = match self.lens.pair(at, channels)? {
+            None => (Some(missing_tick(at.reference.is_some())), Vec::new()),
+            Some(pair) => {
+                let differ = found.iter().any(|difference| difference.channel == Channel::Rng);
+                let views = || (draws::views(pair.reference), draws::views(pair.candidate));
+                let draws = if differ { draws::aligned(&views().0, &views().1) } else { Vec::new() };
+                ((!found.is_empty()).then(|| classify(&found, pair)), draws)
+            }
         };
         let mut shown = Vec::new();
         for (index, difference) in found.iter().take(SHOWN).enumerate() {
-            let moments = if index < WITH_HISTORY { self.history(difference, tick, history)? } else { Vec::new() };
+            let moments = if index < WITH_HISTORY { self.history(difference, at, history)? } else { Vec::new() };
             shown.push(in_depth(difference, moments));
         }
         Ok(Focus {
             schema: "cdt.focus/1",
-            tick,
+            tick: at.tick(),
+            candidate_tick: at.candidate.filter(|_| self.plan.alignment.is_some()),
             chosen,
             cause,
             values_different: found.len() as u64,
@@ -221,34 +222,39 @@ impl<R: Source, C: Source> Lens<'_, R, C> {
         })
     }
 
-    fn history(&mut self, difference: &Difference, tick: Tick, length: u32) -> Result<Vec<Moment>, Error> {
-        let Some(cell) = difference.cell else { return Ok(Vec::new()) };
+    /// The moments before one, oldest first.
+    fn before(&self, at: PairedTick, length: u32) -> Vec<PairedTick> {
+        let first = at.position.saturating_sub(u64::from(length));
+        let paired = |position| self.plan.pairing.at(position);
+        // A tick that is not compared has neighbours by its number alone.
+        if self.plan.pairing.find(at.tick()) != Some(at) {
+            let tick = at.tick().0;
+            let past = (tick.saturating_sub(length)..tick).map(Tick);
+            return past.map(|tick| PairedTick { position: 0, reference: Some(tick), candidate: Some(tick) }).collect();
+        }
+        (first..at.position).filter_map(paired).collect()
+    }
+
+    fn history(&mut self, difference: &Difference, at: PairedTick, length: u32) -> Result<Vec<Moment>, Error> {
+        let Some(place) = difference.place else { return Ok(Vec::new()) };
         let mut moments = Vec::new();
-        for past in (tick.0.saturating_sub(length)..tick.0).map(Tick) {
-            let reference = self.left.at(past)?.and_then(|(rows, index)| cell.value(rows, index));
-            let candidate = self.right.at(past)?.and_then(|(rows, index)| cell.value(rows, index));
+        for past in self.before(at, length) {
+            let (reference, candidate) = self.lens.values(place, past, self.plan.rules.channels)?;
             if reference.is_some() || candidate.is_some() {
-                moments.push(Moment { tick: past, reference, candidate });
+                moments.push(Moment { tick: past.tick(), reference, candidate });
             }
         }
         Ok(moments)
     }
 
-    fn population(&mut self, tick: Tick, before: Option<Tick>) -> Result<Population, Error> {
-        let Some(before) = before else { return Ok(Population::default()) };
-        let living = |rows: Option<(&Rows, usize)>| rows.map(|(rows, index)| entities(rows, index));
-        let (reference_past, candidate_past) = (living(self.left.at(before)?), living(self.right.at(before)?));
-        let (reference_now, candidate_now) = (living(self.left.at(tick)?), living(self.right.at(tick)?));
-        let without = |a: &Option<Vec<String>>, b: &Option<Vec<String>>| -> Vec<String> {
-            let (Some(a), Some(b)) = (a, b) else { return Vec::new() };
-            let known: BTreeSet<&String> = b.iter().collect();
-            let others: Vec<&String> = a.iter().filter(|path| !known.contains(path)).collect();
-            let mut listed: Vec<String> = others.iter().take(LISTED).map(|&path| path.clone()).collect();
-            if others.len() > LISTED {
-                listed.push(format!("and {} more", others.len() - LISTED));
-            }
-            listed
+    fn population(&mut self, at: PairedTick) -> Result<Population, Error> {
+        let Some(before) = self.before(at, 1).pop() else { return Ok(Population::default()) };
+        let channels = self.plan.rules.channels;
+        let mut living = |at, side| -> Result<Option<Vec<String>>, Error> {
+            Ok(self.lens.side(at, side, channels)?.map(|rows| entities(rows.rows, rows.tick)))
         };
+        let (reference_past, candidate_past) = (living(before, Side::Reference)?, living(before, Side::Candidate)?);
+        let (reference_now, candidate_now) = (living(at, Side::Reference)?, living(at, Side::Candidate)?);
         Ok(Population {
             reference_came: without(&reference_now, &reference_past),
             reference_went: without(&reference_past, &reference_now),
@@ -256,6 +262,18 @@ impl<R: Source, C: Source> Lens<'_, R, C> {
             candidate_went: without(&candidate_past, &candidate_now),
         })
     }
+}
+
+/// Those of `a` that are not in `b`, up to a limit; none where one of the two is not known.
+fn without(a: &Option<Vec<String>>, b: &Option<Vec<String>>) -> Vec<String> {
+    let (Some(a), Some(b)) = (a, b) else { return Vec::new() };
+    let known: BTreeSet<&String> = b.iter().collect();
+    let others: Vec<&String> = a.iter().filter(|path| !known.contains(path)).collect();
+    let mut listed: Vec<String> = others.iter().take(LISTED).map(|&path| path.clone()).collect();
+    if others.len() > LISTED {
+        listed.push(format!("and {} more", others.len() - LISTED));
+    }
+    listed
 }
 
 /// Paths of the entities that live in a tick.
@@ -283,28 +301,4 @@ fn in_depth(difference: &Difference, history: Vec<Moment>) -> FocusDifference {
         candidate_bits: scalars.map(|(_, candidate)| candidate.bit_pattern()),
         history,
     }
-}
-
-fn draw_pairs(reference: TickRows<'_>, candidate: TickRows<'_>) -> Vec<DrawPair> {
-    let views = |side: TickRows<'_>| -> Vec<DrawView> {
-        let Some(id) = side.rows.layout().table(TableKind::Rng) else { return Vec::new() };
-        let number = |column: usize, row: usize| side.rows.table(id).columns[column].bits(row);
-        let narrow = |column, row| u32::try_from(number(column, row)).expect("32-bit columns");
-        let view = |row| DrawView {
-            stream: cell(side.rows, id, rng::STREAM, row).to_string(),
-            value: narrow(rng::VALUE, row),
-            before: number(rng::BEFORE, row).to_string(),
-            after: number(rng::AFTER, row).to_string(),
-            caller: narrow(rng::CALLER, row),
-        };
-        side.rows.range(id, side.tick).map(view).collect()
-    };
-    let (left, right) = (views(reference), views(candidate));
-    let pair = |(position, seq): (usize, u32)| {
-        let (reference, candidate) = (left.get(position).cloned(), right.get(position).cloned());
-        let behaviour = |draw: &DrawView| DrawView { caller: 0, ..draw.clone() };
-        let same = reference.as_ref().map(behaviour) == candidate.as_ref().map(behaviour);
-        DrawPair { seq, same, reference, candidate }
-    };
-    (0..left.len().max(right.len())).zip(1..).map(pair).collect()
 }

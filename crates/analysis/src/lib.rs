@@ -3,24 +3,41 @@
 //! Works on traces alone, whoever made them: this crate does not know any machine. Reports are plain data with the names
 //! of the JSON contract; doors print them.
 
+mod align;
+mod bisect;
 mod cause;
+mod certificate;
 mod compare;
 mod coverage;
 mod diff;
+mod draws;
 mod episodes;
 mod error;
+mod faults;
 mod focus;
 mod health;
+mod lens;
+mod plan;
+mod policy;
+mod prove;
 mod report;
+mod rules;
+mod sequence;
 mod ticks;
 
+pub use align::{Align, Alignment, Anchors, PairedRun};
+pub use bisect::{Bisect, BisectOptions, WindowTick, bisect};
 pub use cause::{Cause, CauseClass, FEW_ULP};
-pub use compare::{Cell, Difference, RowKey};
+pub use compare::Difference;
 pub use diff::{DiffOptions, diff};
+pub use draws::{DrawChange, DrawPair, DrawView};
 pub use error::{Error, ErrorKind};
-pub use focus::{DrawPair, DrawView, Focus, FocusDifference, FocusOutcome, Moment, Population, focus};
+pub use focus::{Focus, FocusDifference, FocusOutcome, Moment, Population, focus};
 pub use health::{Health, HealthVerdict, Problem, ProblemCode, health};
+pub use policy::{Action, POLICY_SCHEMA, Policy, Rule, Tolerance};
+pub use prove::{FieldProof, NotPlanted, Proof, Survivor, prove};
 pub use report::{
-    ChannelReport, Compared, Counts, DiffReport, Ends, EpisodeKind, EpisodeReport, Episodes, FirstOfChannel, LossEntry,
-    LossReport, Mask, Mismatch, NeverCompared, OneSided, Policy, Reason, ReasonCode, TraceFacts, Traces, Verdict,
+    ChannelReport, Compared, Counts, DiffReport, DriftOrigin, Ends, EpisodeKind, EpisodeReport, Episodes,
+    FirstOfChannel, LossEntry, LossReport, Mask, Mismatch, NeverCompared, OneSided, PolicyReport, Reason, ReasonCode,
+    Renamed, Skipped, SkippedRun, TraceFacts, Traces, Verdict, Within,
 };

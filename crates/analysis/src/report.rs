@@ -10,6 +10,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::Cause;
+use crate::align::Alignment;
+use crate::prove::Proof;
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,14 +49,18 @@ pub struct DiffReport {
     pub episodes: Episodes,
     /// What was compared.
     pub compared: Compared,
-    /// What was left out on request.
-    pub policy: Policy,
+    /// What was asked of the comparison.
+    pub policy: PolicyReport,
+    /// How ticks were paired; null when by their numbers.
+    pub alignment: Option<Alignment>,
     /// What either trace has lost.
     pub loss: LossReport,
     /// The two traces.
     pub traces: Traces,
     /// Ticks that only one of them has, before and after those that were compared.
     pub ends: Ends,
+    /// Whether the comparison sees planted faults; null unless asked for.
+    pub proof: Option<Proof>,
 }
 
 /// Why two traces cannot be compared.
@@ -80,6 +86,8 @@ pub enum ReasonCode {
     ChannelAbsent,
     /// The two have no tick in common, in the window that was asked for.
     NoCommonTicks,
+    /// Ticks were to be paired by something of which the two have nothing in common.
+    NotAligned,
     /// A loss is recorded inside what would be compared.
     LossInside,
     /// There was no value to compare.
@@ -89,9 +97,12 @@ pub enum ReasonCode {
 /// One difference, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
-    /// Where.
+    /// Where: the reference's number, or the candidate's where the reference has no such tick.
     #[serde(serialize_with = "tick_number")]
     pub tick: Tick,
+    /// The candidate's number, where ticks are not paired by their numbers.
+    #[serde(serialize_with = "optional_tick")]
+    pub candidate_tick: Option<Tick>,
     /// The first channel, in causal order, that differs there.
     #[serde(serialize_with = "channel_name")]
     pub channel: Channel,
@@ -109,6 +120,20 @@ pub struct Mismatch {
     pub cause: Cause,
     /// How many values differ at this tick over all compared channels.
     pub values_different: u64,
+    /// For a value with a tolerance: from where on it was already off, without a return to equality.
+    pub drift_origin: Option<DriftOrigin>,
+}
+
+/// From where on a value was off that breaks its tolerance later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DriftOrigin {
+    /// The first of the ticks on which it was.
+    #[serde(serialize_with = "tick_number")]
+    pub tick: Tick,
+    /// What the reference had there.
+    pub reference: Option<Value>,
+    /// What the candidate had there.
+    pub candidate: Option<Value>,
 }
 
 /// What a channel's comparison found.
@@ -223,19 +248,67 @@ pub struct NeverCompared {
     pub why: String,
 }
 
-/// What was asked to be left out.
+/// What was asked of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Policy {
+pub struct PolicyReport {
     /// Digest of what was asked.
     pub digest: String,
     /// What was left out.
     pub masks: Vec<Mask>,
+    /// What was allowed to be a little off.
+    pub tolerances: Vec<Within>,
+    /// What has another name in the candidate.
+    pub renamed: Vec<Renamed>,
+}
+
+/// A field that may be a little off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Within {
+    /// The field.
+    pub what: String,
+    /// By how much: `ulp:4`, `absolute:0.001`, `relative:1e-6`.
+    pub tolerance: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A field with two names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Renamed {
+    /// The reference's.
+    pub reference: String,
+    /// The candidate's, in the same table.
+    pub candidate: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Ticks that have no partner.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// How many of the reference's.
+    pub reference: u64,
+    /// How many of the candidate's.
+    pub candidate: u64,
+    /// The first runs of them, up to a limit.
+    pub listed: Vec<SkippedRun>,
+}
+
+/// Consecutive ticks that have no partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SkippedRun {
+    /// Whose: `reference` or `candidate`.
+    pub of: &'static str,
+    /// The first of them.
+    pub first: u32,
+    /// How many.
+    pub ticks: u64,
 }
 
 /// Something left out on request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Mask {
-    /// A channel.
+    /// A channel, table or field.
     pub what: String,
     /// Why.
     pub reason: String,
@@ -345,7 +418,7 @@ pub(crate) fn tick_number<S: Serializer>(tick: &Tick, serializer: S) -> Result<S
     serializer.serialize_u32(tick.0)
 }
 
-fn optional_tick<S: Serializer>(tick: &Option<Tick>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn optional_tick<S: Serializer>(tick: &Option<Tick>, serializer: S) -> Result<S::Ok, S::Error> {
     tick.map(|tick| tick.0).serialize(serializer)
 }
 
@@ -353,7 +426,7 @@ pub(crate) fn channel_name<S: Serializer>(channel: &Channel, serializer: S) -> R
     serializer.serialize_str(channel.name())
 }
 
-fn channel_names<S: Serializer>(channels: &[Channel], serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn channel_names<S: Serializer>(channels: &[Channel], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(channels.iter().map(|channel| channel.name()))
 }
 

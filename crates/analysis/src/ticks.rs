@@ -1,132 +1,212 @@
-//! Walking two traces tick by tick, on their digests alone.
+//! Which ticks of two traces are compared with each other, and where their digests differ.
+
+use std::ops::Range;
 
 use cdt_projections::Window;
-use cdt_schema::{Digest, Tick};
-use cdt_trace::{Source, TickRun, Trace};
+use cdt_schema::Tick;
+use cdt_trace::{Source, TickRun, Trace, Watch};
 
 use crate::Error;
 
-/// The ticks of one trace within a window, with their digests.
-pub(crate) struct TickStream<'a, S> {
-    trace: &'a Trace<S>,
-    window: Window,
-    segment: usize,
-    digests: std::vec::IntoIter<Digest>,
-    runs: std::slice::Iter<'a, TickRun>,
-    run: Option<TickRun>,
+/// Ticks between two looks at the stop flag.
+const TICKS_PER_LOOK: u32 = 65_536;
+/// Bytes of digests that are compared at once.
+const CHUNK: usize = 4096;
+
+/// Consecutive ticks of both traces that stand for each other, or of the one trace that has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// The first of the reference's.
+    pub(crate) reference: Option<Tick>,
+    /// The first of the candidate's.
+    pub(crate) candidate: Option<Tick>,
+    /// How many; at least one.
+    pub(crate) count: u32,
 }
 
-impl<'a, S: Source> TickStream<'a, S> {
-    pub(crate) fn new(trace: &'a Trace<S>, window: Window) -> TickStream<'a, S> {
-        let mut runs = trace.index().tick_runs.iter();
-        let run = runs.next().copied();
-        TickStream { trace, window, segment: 0, digests: Vec::new().into_iter(), runs, run }
-    }
-
-    /// The next tick of the window.
-    pub(crate) fn next(&mut self) -> Result<Option<(Tick, Digest)>, Error> {
-        loop {
-            let Some(run) = &mut self.run else { return Ok(None) };
-            let tick = run.first;
-            if run.count == 1 {
-                self.run = self.runs.next().copied();
-            } else {
-                *run = TickRun { first: Tick(tick.0 + 1), count: run.count - 1 };
-            }
-            let digest = match self.digests.next() {
-                Some(digest) => digest,
-                None => {
-                    self.digests = self.trace.digests(self.segment)?.into_iter();
-                    self.segment += 1;
-                    self.digests.next().expect("a segment has ticks, as many as the runs say")
-                }
-            };
-            if self.window.end.is_some_and(|end| tick >= end) {
-                return Ok(None);
-            }
-            if tick >= self.window.start {
-                return Ok(Some((tick, digest)));
-            }
-        }
+impl Stretch {
+    fn at(&self, offset: u32, position: u64) -> PairedTick {
+        let tick = |first: Option<Tick>| first.map(|first| Tick(first.0 + offset));
+        PairedTick { position, reference: tick(self.reference), candidate: tick(self.candidate) }
     }
 }
 
-/// A tick that at least one of two traces has.
+/// One moment of two runs: a tick of both, or of the one that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PairedTick {
-    pub(crate) tick: Tick,
-    /// The tick before it that at least one of the two has.
-    pub(crate) previous: Option<Tick>,
-    pub(crate) reference: Option<Digest>,
-    pub(crate) candidate: Option<Digest>,
+    /// How many moments are compared before it.
+    pub(crate) position: u64,
+    pub(crate) reference: Option<Tick>,
+    pub(crate) candidate: Option<Tick>,
 }
 
-/// The ticks of two traces within a window, by their numbers.
-pub(crate) struct PairedTicks<'a, R, C> {
-    reference: TickStream<'a, R>,
-    candidate: TickStream<'a, C>,
-    next_reference: Option<(Tick, Digest)>,
-    next_candidate: Option<(Tick, Digest)>,
-    previous: Option<Tick>,
+impl PairedTick {
+    /// The number that reports call it by: the reference's, or the candidate's where the reference has no such tick.
+    pub(crate) fn tick(&self) -> Tick {
+        self.reference.or(self.candidate).expect("a moment is of at least one trace")
+    }
 }
 
-impl<'a, R: Source, C: Source> PairedTicks<'a, R, C> {
-    pub(crate) fn new(reference: &'a Trace<R>, candidate: &'a Trace<C>, window: Window) -> Result<Self, Error> {
-        let mut reference = TickStream::new(reference, window);
-        let mut candidate = TickStream::new(candidate, window);
-        let (next_reference, next_candidate) = (reference.next()?, candidate.next()?);
-        Ok(PairedTicks { reference, candidate, next_reference, next_candidate, previous: None })
+/// Everything that is compared, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pairing {
+    stretches: Vec<Stretch>,
+    /// For each stretch, how many moments are before it.
+    positions: Vec<u64>,
+    total: u64,
+}
+
+impl Pairing {
+    pub(crate) fn new(stretches: Vec<Stretch>) -> Pairing {
+        let mut pairing = Pairing::default();
+        for stretch in stretches {
+            pairing.positions.push(pairing.total);
+            pairing.total += u64::from(stretch.count);
+            pairing.stretches.push(stretch);
+        }
+        pairing
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<PairedTick>, Error> {
-        let tick = match (self.next_reference, self.next_candidate) {
-            (None, None) => return Ok(None),
-            (Some((tick, _)), None) | (None, Some((tick, _))) => tick,
-            (Some((a, _)), Some((b, _))) => a.min(b),
+    /// The ticks within a window that either has, by their numbers.
+    pub(crate) fn by_number(reference: &[TickRun], candidate: &[TickRun], window: Window) -> Pairing {
+        let (mut a, mut b) = (Runs::new(reference, window), Runs::new(candidate, window));
+        let mut stretches = Vec::new();
+        while let Some(first) = [a.next, b.next].into_iter().flatten().map(|(first, _)| first).min() {
+            let left = a.next.filter(|(start, _)| *start == first);
+            let right = b.next.filter(|(start, _)| *start == first);
+            // Up to where either ends, or the one that is not here yet begins.
+            let until = |run: Option<(Tick, Tick)>| {
+                run.map(|(start, last)| if start == first { u64::from(last.0) + 1 } else { u64::from(start.0) })
+            };
+            let end = [until(a.next), until(b.next)].into_iter().flatten().min().expect("one of them begins here");
+            let count = u32::try_from(end - u64::from(first.0)).unwrap_or(u32::MAX);
+            stretches.push(Stretch { reference: left.map(|_| first), candidate: right.map(|_| first), count });
+            if left.is_some() {
+                a.advance(count);
+            }
+            if right.is_some() {
+                b.advance(count);
+            }
+        }
+        Pairing::new(stretches)
+    }
+
+    /// How many moments there are.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The first and the last tick, as reports call them.
+    pub(crate) fn span(&self) -> Option<(Tick, Tick)> {
+        Some((self.at(0)?.tick(), self.at(self.total.checked_sub(1)?)?.tick()))
+    }
+
+    /// How many ticks both have.
+    pub(crate) fn common(&self) -> u64 {
+        let both = |stretch: &&Stretch| stretch.reference.is_some() && stretch.candidate.is_some();
+        self.stretches.iter().filter(both).map(|stretch| u64::from(stretch.count)).sum()
+    }
+
+    /// The moment at a position.
+    pub(crate) fn at(&self, position: u64) -> Option<PairedTick> {
+        let index = self.positions.partition_point(|&first| first <= position).checked_sub(1)?;
+        let offset = u32::try_from(position - self.positions[index]).ok()?;
+        let stretch = self.stretches[index];
+        (offset < stretch.count).then(|| stretch.at(offset, position))
+    }
+
+    /// The moment that reports call by a number.
+    pub(crate) fn find(&self, tick: Tick) -> Option<PairedTick> {
+        let of = |first: Option<Tick>, stretch: &Stretch| {
+            first.and_then(|first| tick.0.checked_sub(first.0)).filter(|&offset| offset < stretch.count)
         };
-        let mut paired = PairedTick { tick, previous: self.previous, reference: None, candidate: None };
-        if let Some((_, digest)) = self.next_reference.filter(|(next, _)| *next == tick) {
-            paired.reference = Some(digest);
-            self.next_reference = self.reference.next()?;
+        let by_reference = self.stretches.iter().zip(&self.positions).find_map(|(stretch, &position)| {
+            of(stretch.reference, stretch).map(|offset| stretch.at(offset, position + u64::from(offset)))
+        });
+        by_reference.or_else(|| {
+            self.stretches.iter().zip(&self.positions).filter(|(stretch, _)| stretch.reference.is_none()).find_map(
+                |(stretch, &position)| {
+                    of(stretch.candidate, stretch).map(|offset| stretch.at(offset, position + u64::from(offset)))
+                },
+            )
+        })
+    }
+
+    /// The moment at which both have a tick, by the candidate's number.
+    pub(crate) fn of_candidate(&self, tick: Tick) -> Option<PairedTick> {
+        let stretches = self.stretches.iter().zip(&self.positions);
+        let mut both = stretches.filter(|(stretch, _)| stretch.reference.is_some());
+        both.find_map(|(stretch, &position)| {
+            let offset = tick.0.checked_sub(stretch.candidate?.0).filter(|&offset| offset < stretch.count)?;
+            Some(stretch.at(offset, position + u64::from(offset)))
+        })
+    }
+
+    /// The ticks of one trace that are compared with ticks of the other.
+    pub(crate) fn ticks_of(&self, side: impl Fn(&Stretch) -> Option<Tick>) -> TickSet {
+        let mut runs: Vec<(Tick, Tick)> = Vec::new();
+        for stretch in self.stretches.iter().filter(|s| s.reference.is_some() && s.candidate.is_some()) {
+            let first = side(stretch).expect("both have it");
+            let last = Tick(first.0 + (stretch.count - 1));
+            match runs.last_mut() {
+                Some(before) if before.1.next() == Some(first) => before.1 = last,
+                _ => runs.push((first, last)),
+            }
         }
-        if let Some((_, digest)) = self.next_candidate.filter(|(next, _)| *next == tick) {
-            paired.candidate = Some(digest);
-            self.next_candidate = self.candidate.next()?;
-        }
-        self.previous = Some(tick);
-        Ok(Some(paired))
+        TickSet { runs }
     }
 }
 
-/// The ticks within a window that both of two traces have.
+/// The runs of a trace's ticks within a window.
+struct Runs<'a> {
+    rest: std::slice::Iter<'a, TickRun>,
+    window: Window,
+    /// First and last tick of what is left of the current one.
+    next: Option<(Tick, Tick)>,
+}
+
+impl<'a> Runs<'a> {
+    fn new(runs: &'a [TickRun], window: Window) -> Runs<'a> {
+        let mut runs = Runs { rest: runs.iter(), window, next: None };
+        runs.load();
+        runs
+    }
+
+    fn load(&mut self) {
+        let Window { start, end } = self.window;
+        let last_of_window = end.map_or(Some(u32::MAX), |end| end.0.checked_sub(1));
+        self.next = self.rest.find_map(|run| {
+            let (first, last) = (run.first.max(start), run.last().min(Tick(last_of_window?)));
+            (first <= last).then_some((first, last))
+        });
+    }
+
+    fn advance(&mut self, count: u32) {
+        let (first, last) = self.next.expect("there is a run to advance in");
+        match first.0.checked_add(count).map(Tick).filter(|first| *first <= last) {
+            Some(first) => self.next = Some((first, last)),
+            None => self.load(),
+        }
+    }
+}
+
+/// Some ticks of a trace.
 #[derive(Debug)]
-pub(crate) struct CommonTicks {
+pub(crate) struct TickSet {
     /// Ascending; first and last tick of each run.
     runs: Vec<(Tick, Tick)>,
 }
 
-impl CommonTicks {
-    pub(crate) fn of(reference: &[TickRun], candidate: &[TickRun], window: Window) -> CommonTicks {
-        let mut runs = Vec::new();
-        let (mut a, mut b) = (reference.iter().peekable(), candidate.iter().peekable());
-        let last_of_window = match window.end.map(|end| end.0.checked_sub(1)) {
-            None => Tick(u32::MAX),
-            Some(Some(last)) => Tick(last),
-            Some(None) => return CommonTicks { runs },
+impl TickSet {
+    /// Those within a window.
+    pub(crate) fn within(trace: &[TickRun], window: Window) -> TickSet {
+        let mut runs = Runs::new(trace, window);
+        let next = || {
+            let run = runs.next?;
+            runs.load();
+            Some(run)
         };
-        while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
-            let first = x.first.max(y.first).max(window.start);
-            let last = x.last().min(y.last()).min(last_of_window);
-            if first <= last {
-                runs.push((first, last));
-            }
-            if x.last() <= y.last() {
-                a.next()
-            } else {
-                b.next()
-            };
-        }
-        CommonTicks { runs }
+        TickSet { runs: std::iter::from_fn(next).collect() }
     }
 
     /// How many there are.
@@ -139,6 +219,11 @@ impl CommonTicks {
         Some((self.runs.first()?.0, self.runs.last()?.1))
     }
 
+    /// The window from the first to the last of them.
+    pub(crate) fn window(&self) -> Option<Window> {
+        self.range().map(|(start, last)| Window { start, end: last.next() })
+    }
+
     /// Whether any of them is within these bounds, both included.
     pub(crate) fn touch(&self, first: Tick, last: Tick) -> bool {
         let at = self.runs.partition_point(|(_, end)| *end < first);
@@ -146,12 +231,123 @@ impl CommonTicks {
     }
 
     pub(crate) fn contains(&self, tick: Tick) -> bool {
-        let after = self.runs.partition_point(|(first, _)| *first <= tick);
-        after > 0 && tick <= self.runs[after - 1].1
+        self.touch(tick, tick)
+    }
+}
+
+/// The tick digests of one trace, as they stand in its file.
+struct Digests<'a, S> {
+    trace: &'a Trace<S>,
+    /// For each run of ticks, how many ticks are before it.
+    before: Vec<u64>,
+    /// The segment that is loaded, and the numbers of its ticks, counted from the trace's first.
+    loaded: Option<(usize, Range<u64>)>,
+    bytes: Vec<u8>,
+}
+
+impl<'a, S: Source> Digests<'a, S> {
+    fn new(trace: &'a Trace<S>) -> Digests<'a, S> {
+        let mut total = 0;
+        let count = |run: &TickRun| {
+            total += u64::from(run.count);
+            total - u64::from(run.count)
+        };
+        Digests { trace, before: trace.index().tick_runs.iter().map(count).collect(), loaded: None, bytes: Vec::new() }
     }
 
-    /// Whether they are all of a trace's ticks within the window.
-    pub(crate) fn are_all(&self, trace: &[TickRun], window: Window) -> bool {
-        self.count() == CommonTicks::of(trace, trace, window).count()
+    /// The digests from a tick on, as many as the tick's segment has, 8 bytes each.
+    fn from(&mut self, tick: Tick) -> Result<&[u8], Error> {
+        let runs = &self.trace.index().tick_runs;
+        let run = runs.partition_point(|run| run.last() < tick);
+        let ordinal = self.before[run] + u64::from(tick.0 - runs[run].first.0);
+        if self.loaded.as_ref().is_none_or(|(_, ticks)| !ticks.contains(&ordinal)) {
+            self.load(ordinal)?;
+        }
+        let first = self.loaded.as_ref().map_or(0, |(_, ticks)| ticks.start);
+        let at = usize::try_from(ordinal - first).expect("a segment's digests fit memory") * 8;
+        Ok(&self.bytes[at..])
     }
+
+    fn load(&mut self, ordinal: u64) -> Result<(), Error> {
+        let mut start = 0;
+        let (segment, ticks) = (0..self.trace.segments())
+            .find_map(|segment| {
+                let ticks = start..start + self.trace.segment_ticks(segment);
+                start = ticks.end;
+                ticks.contains(&ordinal).then_some((segment, ticks))
+            })
+            .expect("the segments have all of the trace's ticks");
+        self.loaded = None;
+        self.trace.digest_bytes(segment, &mut self.bytes)?;
+        self.loaded = Some((segment, ticks));
+        Ok(())
+    }
+}
+
+/// Finds the moments at which two traces may differ: all that one lacks, and those whose digests are not the same.
+pub(crate) struct Suspects<'a, R, C> {
+    pairing: &'a Pairing,
+    left: Digests<'a, R>,
+    right: Digests<'a, C>,
+    /// Whether equal digests mean equal ticks: both are over the same layout.
+    digests_compare: bool,
+    stretch: usize,
+    /// Moments of the current stretch that are done.
+    offset: u32,
+    looked: u64,
+}
+
+impl<'a, R: Source, C: Source> Suspects<'a, R, C> {
+    pub(crate) fn new(
+        reference: &'a Trace<R>,
+        candidate: &'a Trace<C>,
+        pairing: &'a Pairing,
+        digests_compare: bool,
+    ) -> Self {
+        let (left, right) = (Digests::new(reference), Digests::new(candidate));
+        Suspects { pairing, left, right, digests_compare, stretch: 0, offset: 0, looked: 0 }
+    }
+
+    /// The next of them.
+    pub(crate) fn next(&mut self, watch: &dyn Watch) -> Result<Option<PairedTick>, Error> {
+        loop {
+            let Some(&stretch) = self.pairing.stretches.get(self.stretch) else { return Ok(None) };
+            let position = self.pairing.positions[self.stretch] + u64::from(self.offset);
+            if position >= self.looked {
+                watch.progress(position, Some(self.pairing.total));
+                if watch.cancelled() {
+                    return Err(Error::cancelled());
+                }
+                self.looked = position + u64::from(TICKS_PER_LOOK);
+            }
+            if self.offset == stretch.count {
+                (self.stretch, self.offset) = (self.stretch + 1, 0);
+                continue;
+            }
+            let here = stretch.at(self.offset, position);
+            if let (Some(a), Some(b), true) = (here.reference, here.candidate, self.digests_compare) {
+                let same = same_digests(self.left.from(a)?, self.right.from(b)?, stretch.count - self.offset);
+                self.offset += same.0;
+                if same.1 {
+                    continue;
+                }
+            }
+            let position = self.pairing.positions[self.stretch] + u64::from(self.offset);
+            let here = stretch.at(self.offset, position);
+            self.offset += 1;
+            return Ok(Some(here));
+        }
+    }
+}
+
+/// How many of the first `most` digests of both are the same, and whether that is as far as these bytes go.
+fn same_digests(left: &[u8], right: &[u8], most: u32) -> (u32, bool) {
+    let len = left.len().min(right.len()).min(most.min(TICKS_PER_LOOK) as usize * 8);
+    let (left, right) = (&left[..len], &right[..len]);
+    let mut chunks = left.chunks(CHUNK).zip(right.chunks(CHUNK));
+    let equal = chunks.position(|(a, b)| a != b).map_or(len, |chunk| chunk * CHUNK);
+    let (a, b) = (left[equal..].as_chunks::<8>().0, right[equal..].as_chunks::<8>().0);
+    let more = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let same = equal / 8 + more;
+    (u32::try_from(same).expect("at most a stretch"), same == len / 8)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use cdt_analysis::{Action, Align, Rule};
 use cdt_ingest::LogFormat;
 use cdt_projections::Window;
 use cdt_schema::{Channel, ChannelSet, Generation, Slot, Tick};
@@ -35,6 +36,7 @@ pub enum Command {
     Info(Info),
     Health(Health),
     Diff(Diff),
+    Bisect(Bisect),
     Focus(Focus),
     Tick(TickArgs),
     Entity(Entity),
@@ -147,6 +149,21 @@ pub struct Comparison {
     /// Ticks that a difference must last to be sustained.
     #[arg(long, value_name = "TICKS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub sustain: u32,
+    /// Take ticks that only one run has, before or after the other's, for a difference.
+    #[arg(long)]
+    pub whole: bool,
+    /// What to leave out, what may be a little off, and why: a TOML file, see docs/policies.md.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Leave a channel, table or field out, like state.frame; * stands for any text. May be given again.
+    #[arg(long, value_name = "NAME[=REASON]", value_parser = left_out)]
+    pub leave_out: Vec<Rule>,
+    /// Let a field be a little off: NAME=ulp:4, NAME=absolute:0.01 or NAME=relative:1e-6. May be given again.
+    #[arg(long, value_name = "NAME=BOUND", value_parser = within)]
+    pub tolerance: Vec<Rule>,
+    /// Pair ticks by what the runs did where their numbers do not line up: tick, rng, step or event:KIND.
+    #[arg(long, value_name = "BY", default_value_t = Align::Tick)]
+    pub align: Align,
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
@@ -159,16 +176,46 @@ Examples:
   cdt diff ref.cdt cand.cdt
   cdt diff ref.cdt cand.cdt --ticks 1000..2000 --channels state,entities
   cdt diff ref.cdt cand.cdt --whole             a run that ends early is a difference
-  cdt diff ref.cdt cand.cdt --json | jq .first_sustained")]
+  cdt diff ref.cdt cand.cdt --tolerance 'entities.*.x=ulp:4' --leave-out state.frame
+  cdt diff ref.cdt cand.cdt --align rng         the candidate starts late, or has lag frames
+  cdt diff ref.cdt cand.cdt --prove             would this comparison see a wrong value?
+  cdt diff ref.cdt cand.cdt --json | jq .first_sustained
+  git bisect run sh -c 'make cand.cdt && cdt diff --git-bisect ref.cdt cand.cdt'")]
 pub struct Diff {
     #[command(flatten)]
     pub comparison: Comparison,
-    /// Take ticks that only one run has, before or after the other's, for a difference.
-    #[arg(long)]
-    pub whole: bool,
     /// Most episodes to list.
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub episodes: usize,
+    /// Plant single faults in copies of the candidate, in every compared field, and say how many this comparison sees.
+    #[arg(long)]
+    pub prove: bool,
+    /// Exit as git bisect run wants it: 0 equal, 1 diverged, 125 for everything else.
+    #[arg(long, conflicts_with = "prove")]
+    pub git_bisect: bool,
+}
+
+/// Find the first bad tick, and write down what happened around it.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt bisect ref.cdt cand.cdt
+  cdt bisect ref.cdt cand.cdt -o report/        report/bisect.json and report/bisect.txt, to send to somebody")]
+pub struct Bisect {
+    #[command(flatten)]
+    pub comparison: Comparison,
+    /// Ticks to show before the first bad one.
+    #[arg(long, value_name = "TICKS", default_value_t = 3)]
+    pub before: u32,
+    /// Ticks to show from the first bad one on.
+    #[arg(long, value_name = "TICKS", default_value_t = 5)]
+    pub after: u32,
+    /// A folder for the report as bisect.json and bisect.txt.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Replace a report that stands there.
+    #[arg(short, long)]
+    pub force: bool,
 }
 
 /// Look at one tick in depth: every value that differs, its bits, its recent history.
@@ -183,9 +230,6 @@ pub struct Focus {
     /// The tick to look at, instead of the first sustained difference.
     #[arg(long, value_name = "N", value_parser = tick_number, conflicts_with = "ticks")]
     pub tick: Option<Tick>,
-    /// Take ticks that only one run has, before or after the other's, for a difference.
-    #[arg(long)]
-    pub whole: bool,
     /// Ticks of history to show before it.
     #[arg(long, value_name = "TICKS", default_value_t = 6)]
     pub history: u32,
@@ -268,6 +312,22 @@ impl FromStr for EntityName {
         let generation = generation.map(number).transpose()?.map(Generation);
         Ok(EntityName { kind: kind.to_owned(), slot: Slot(number(slot)?), generation })
     }
+}
+
+fn left_out(text: &str) -> Result<Rule, String> {
+    let (what, reason) = text.split_once('=').unwrap_or((text, "left out by --leave-out"));
+    match (what.trim().is_empty(), reason.trim().is_empty()) {
+        (true, _) => Err("what is left out has a name, like state.frame".to_owned()),
+        (_, true) => Err(format!("a reason is expected after {what}=")),
+        _ => Ok(Rule { what: what.to_owned(), action: Action::LeaveOut, reason: reason.to_owned() }),
+    }
+}
+
+fn within(text: &str) -> Result<Rule, String> {
+    let refuse = || format!("a tolerance reads like entities.ball.x=ulp:4, not {text:?}");
+    let (what, bound) = text.split_once('=').filter(|(what, _)| !what.is_empty()).ok_or_else(refuse)?;
+    let action = Action::Within(bound.parse()?);
+    Ok(Rule { what: what.to_owned(), action, reason: "by --tolerance".to_owned() })
 }
 
 fn tick_number(text: &str) -> Result<Tick, String> {

@@ -1,5 +1,6 @@
 //! The commands: what was typed becomes what is meant, the floors below do it, and the report is printed.
 
+mod bisect;
 mod demo;
 mod diff;
 mod focus;
@@ -24,6 +25,7 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Info(args) => info::info(args, terminal),
         Command::Health(args) => health::health(args, terminal),
         Command::Diff(args) => diff::diff(args, terminal),
+        Command::Bisect(args) => bisect::bisect(args, terminal),
         Command::Focus(args) => focus::focus(args, terminal),
         Command::Tick(args) => projections::tick(args, terminal),
         Command::Entity(args) => projections::entity(args, terminal),

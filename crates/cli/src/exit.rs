@@ -14,6 +14,18 @@ pub enum Exit {
     CouldNot,
     /// 3: not comparable, or done but with recorded loss.
     CannotSay,
+    /// 125: to git bisect run, a commit that cannot be tested.
+    Skip,
+}
+
+impl Exit {
+    /// What git bisect run takes it for: only a verdict is one.
+    pub fn for_git_bisect(self) -> Exit {
+        match self {
+            Exit::Yes | Exit::No => self,
+            Exit::CouldNot | Exit::CannotSay | Exit::Skip => Exit::Skip,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -23,6 +35,7 @@ impl From<Exit> for ExitCode {
             Exit::No => 1,
             Exit::CouldNot => 2,
             Exit::CannotSay => 3,
+            Exit::Skip => 125,
         })
     }
 }

@@ -88,11 +88,20 @@ impl Terminal {
         }
     }
 
+    /// A file, or whatever else has neither colours nor a width.
+    pub fn plain() -> Terminal {
+        Terminal { color: false, width: None }
+    }
+
+    /// A report as JSON.
+    pub fn json(report: &impl Serialize) -> Result<String, Failure> {
+        let text = serde_json::to_string_pretty(report);
+        text.map(|text| text + "\n").map_err(|error| Failure(format!("cannot write JSON: {error}")))
+    }
+
     /// Prints a report as JSON.
     pub fn print_json(&self, report: &impl Serialize) -> Result<(), Failure> {
-        let text =
-            serde_json::to_string_pretty(report).map_err(|error| Failure(format!("cannot write JSON: {error}")))?;
-        self.print(&format!("{text}\n"))
+        self.print(&Terminal::json(report)?)
     }
 
     /// Says on standard error why something could not be done.

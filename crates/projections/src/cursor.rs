@@ -3,11 +3,10 @@
 use cdt_schema::{Channel, ChannelSet, Digest, Rows, Tick, TickDigester};
 use cdt_trace::{BlockDecoder, Error, Source, Trace};
 
-/// The rows around the tick that was asked for last, with the digests of their channels.
+/// The rows around the tick that was asked for last.
 #[derive(Debug)]
 pub struct BlockCursor<'a, S> {
     trace: &'a Trace<S>,
-    channels: ChannelSet,
     decoder: BlockDecoder,
     loaded: Option<Loaded>,
 }
@@ -16,51 +15,67 @@ pub struct BlockCursor<'a, S> {
 struct Loaded {
     block: usize,
     rows: Rows,
-    /// By tick and channel number; zero where the channel is not loaded.
-    digests: Vec<[Digest; Channel::ALL.len()]>,
+    /// By channel number, the digests of the block's ticks, where they were asked for.
+    digests: [Option<Vec<Digest>>; Channel::ALL.len()],
 }
 
 impl<'a, S: Source> BlockCursor<'a, S> {
-    /// A cursor over some channels of a trace.
-    pub fn new(trace: &'a Trace<S>, channels: ChannelSet) -> BlockCursor<'a, S> {
-        BlockCursor { trace, channels, decoder: BlockDecoder::new(), loaded: None }
+    /// A cursor that has read nothing.
+    pub fn new(trace: &'a Trace<S>) -> BlockCursor<'a, S> {
+        BlockCursor { trace, decoder: BlockDecoder::new(), loaded: None }
     }
 
-    /// The rows of the block that holds `tick`, and the tick's index in them; `None` if the trace has no such tick.
+    /// The trace that it walks.
+    pub fn trace(&self) -> &'a Trace<S> {
+        self.trace
+    }
+
+    /// The rows of the block that holds `tick`, with at least these channels, and the tick's index in them; `None` if the
+    /// trace has no such tick.
     ///
     /// # Errors
     /// The block cannot be read or is damaged.
-    pub fn at(&mut self, tick: Tick) -> Result<Option<(&Rows, usize)>, Error> {
-        Ok(self.load(tick)?.map(|(loaded, index)| (&loaded.rows, index)))
+    pub fn at(&mut self, tick: Tick, channels: ChannelSet) -> Result<Option<(&Rows, usize)>, Error> {
+        Ok(self.load(tick, channels)?.map(|(loaded, index)| (&loaded.rows, index)))
     }
 
-    /// The digest of every loaded channel at `tick`, by the channel's number.
+    /// The digest of a declared channel at `tick`; `None` if the trace has no such tick.
     ///
     /// # Errors
     /// The block cannot be read or is damaged.
-    pub fn digests(&mut self, tick: Tick) -> Result<Option<[Digest; Channel::ALL.len()]>, Error> {
-        Ok(self.load(tick)?.map(|(loaded, index)| loaded.digests[index]))
-    }
-
-    fn load(&mut self, tick: Tick) -> Result<Option<(&Loaded, usize)>, Error> {
-        let Some(block) = self.trace.index().block_of(tick) else { return Ok(None) };
-        if self.loaded.as_ref().is_none_or(|loaded| loaded.block != block) {
-            if let Some(past) = self.loaded.take() {
-                self.decoder.recycle(past.rows);
-            }
-            let rows = self.trace.block_by(&mut self.decoder, block, self.channels)?;
+    pub fn digest(&mut self, tick: Tick, channel: Channel) -> Result<Option<Digest>, Error> {
+        let Some((loaded, index)) = self.load(tick, [channel].into_iter().collect())? else { return Ok(None) };
+        let Loaded { rows, digests, .. } = loaded;
+        let digests = digests[channel as usize].get_or_insert_with(|| {
             let mut digester = TickDigester::new(rows.layout());
-            let digests = |tick| {
-                let mut digests = [Digest::default(); Channel::ALL.len()];
-                for channel in rows.loaded().iter() {
-                    digests[channel as usize] = digester.channel(&rows, channel, tick);
-                }
-                digests
-            };
-            let digests = (0..rows.ticks().len()).map(digests).collect();
-            self.loaded = Some(Loaded { block, rows, digests });
+            (0..rows.ticks().len()).map(|tick| digester.channel(rows, channel, tick)).collect()
+        });
+        Ok(Some(digests[index]))
+    }
+
+    fn load(&mut self, tick: Tick, channels: ChannelSet) -> Result<Option<(&mut Loaded, usize)>, Error> {
+        let Some(block) = self.trace.index().block_of(tick) else { return Ok(None) };
+        let declared = self.trace.layout().channels();
+        let wanted = |channel: &Channel| channels.contains(*channel) && declared.contains(*channel);
+        let here = self.loaded.take_if(|loaded| {
+            loaded.block != block
+                || channels.iter().filter(wanted).any(|channel| !loaded.rows.loaded().contains(channel))
+        });
+        if let Some(past) = here {
+            // What is loaded of this very block stays asked for.
+            let kept = if past.block == block { past.rows.loaded() } else { ChannelSet::EMPTY };
+            self.decoder.recycle(past.rows);
+            self.decode(block, channels.iter().chain(kept.iter()).collect())?;
+        } else if self.loaded.is_none() {
+            self.decode(block, channels)?;
         }
-        let loaded = self.loaded.as_ref().expect("loaded above");
+        let loaded = self.loaded.as_mut().expect("loaded above");
         Ok(loaded.rows.index_of(tick).map(|index| (loaded, index)))
+    }
+
+    fn decode(&mut self, block: usize, channels: ChannelSet) -> Result<(), Error> {
+        let rows = self.trace.block_by(&mut self.decoder, block, channels)?;
+        self.loaded = Some(Loaded { block, rows, digests: Default::default() });
+        Ok(())
     }
 }

@@ -47,18 +47,23 @@ fn tick_number<S: serde::Serializer>(tick: &Tick, serializer: S) -> Result<S::Ok
 /// # Errors
 /// The block that holds it cannot be read or is damaged.
 pub fn tick<S: Source>(trace: &Trace<S>, tick: Tick, channels: ChannelSet) -> Result<Option<TickView>, Error> {
-    let mut cursor = BlockCursor::new(trace, channels);
-    let Some(digests) = cursor.digests(tick)? else { return Ok(None) };
-    let Some((rows, index)) = cursor.at(tick)? else { return Ok(None) };
-    let layout = rows.layout().clone();
+    let mut cursor = BlockCursor::new(trace);
+    let layout = trace.layout().clone();
+    let asked: ChannelSet = layout.channels().iter().filter(|&channel| channels.contains(channel)).collect();
+    if cursor.at(tick, asked)?.is_none() {
+        return Ok(None);
+    }
+    let digests: Result<Vec<_>, _> = asked.iter().map(|channel| cursor.digest(tick, channel)).collect();
+    let digests = digests?;
+    let Some((rows, index)) = cursor.at(tick, asked)? else { return Ok(None) };
     let view = |(id, schema): (TableId, &cdt_schema::TableSchema)| TableView {
         table: schema.name.clone(),
         columns: schema.columns.iter().map(|column| column.name.clone()).collect(),
         rows: rows.range(id, index).map(|row| row_values(rows, id, row)).collect(),
     };
-    let channels = rows.loaded().iter().map(|channel| ChannelView {
+    let channels = asked.iter().zip(digests).map(|(channel, digest)| ChannelView {
         channel: channel.name(),
-        digest: digests[channel as usize].to_string(),
+        digest: digest.unwrap_or_default().to_string(),
         tables: layout.tables_of(channel).map(view).collect(),
     });
     Ok(Some(TickView { tick, channels: channels.collect() }))

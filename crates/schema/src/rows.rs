@@ -123,6 +123,17 @@ impl Column {
         }
     }
 
+    /// Whether some rows of this column equal as many of `other` from row `from`, bit for bit.
+    pub fn same_rows(&self, rows: Range<usize>, other: &Column, from: usize) -> bool {
+        let others = from..from + rows.len();
+        match (self, other) {
+            (Column::W8(x), Column::W8(y)) => x[rows] == y[others],
+            (Column::W32(x), Column::W32(y)) => x[rows] == y[others],
+            (Column::W64(x), Column::W64(y)) => x[rows] == y[others],
+            _ => rows.zip(others).all(|(a, b)| self.same(a, other, b)),
+        }
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "the lane was chosen by the type's width")]
     pub(crate) fn push_bits(&mut self, bits: u64) {
         match self {

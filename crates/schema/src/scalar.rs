@@ -167,7 +167,7 @@ impl Scalar {
     }
 
     /// The value as a wide integer; `None` for booleans and floats.
-    fn integer(self) -> Option<i128> {
+    pub fn integer(self) -> Option<i128> {
         match self {
             Scalar::U8(v) => Some(i128::from(v)),
             Scalar::U16(v) => Some(i128::from(v)),

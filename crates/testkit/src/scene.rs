@@ -86,12 +86,19 @@ pub struct Scene {
     /// Generation of each slot and whether it is alive.
     slots: Vec<(u32, bool)>,
     score: u32,
+    hits_by: f64,
 }
 
 impl Scene {
     /// The run of a seed.
     pub fn new(seed: u64) -> Scene {
-        Scene { numbers: Numbers(seed), tick: 0, lcg: 1, pcg: seed, slots: vec![(0, false); 6], score: 0 }
+        Scene { numbers: Numbers(seed), tick: 0, lcg: 1, pcg: seed, slots: vec![(0, false); 6], score: 0, hits_by: 0.1 }
+    }
+
+    /// The same run, but for the value that its hits carry, which is 0.1 otherwise.
+    #[must_use]
+    pub fn with_hits_by(self, hits_by: f64) -> Scene {
+        Scene { hits_by, ..self }
     }
 
     /// Fills the next tick.
@@ -207,7 +214,7 @@ impl Scene {
 
     fn events(&mut self, tick: &mut TickBuilder<'_>) -> Result<(), RowError> {
         let subject = Some(Uid { kind: KindId(0), slot: Slot(2), generation: Generation(1) });
-        let values = [Scalar::F64(0.1)];
+        let values = [Scalar::F64(self.hits_by)];
         let hit = Event { kind: KindId(0), origin: Origin::Guest, subject, values: &values, cause: None };
         if self.tick.is_multiple_of(2) {
             tick.event(Event { kind: KindId(1), origin: Origin::Host, subject: None, values: &[], cause: None })?;

@@ -465,6 +465,12 @@ impl<S: Source> Trace<S> {
         &self.index.segments[segment].totals
     }
 
+    /// How many ticks a segment has.
+    pub fn segment_ticks(&self, segment: usize) -> u64 {
+        let digests = &self.index.segments[segment].digests;
+        (digests.end - digests.start) / 8
+    }
+
     /// The blocks of a segment, by their indices in [`TraceIndex::blocks`].
     pub fn blocks_of(&self, segment: usize) -> Range<usize> {
         self.index.segments[segment].blocks.clone()

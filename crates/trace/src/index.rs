@@ -82,6 +82,7 @@ impl BlockEntry {
 /// Digests and summaries of about 65,536 ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentEntry {
+    pub(crate) offset: u64,
     pub(crate) digests: Range<u64>,
     pub(crate) digests_checksum: u64,
     pub(crate) summaries: Range<u64>,
@@ -126,6 +127,13 @@ impl TraceIndex {
     pub fn has(&self, tick: Tick) -> bool {
         let at = self.tick_runs.partition_point(|run| run.last() < tick);
         self.tick_runs.get(at).is_some_and(|run| run.first <= tick)
+    }
+
+    /// The trace's ticks from one to another, both included.
+    pub(crate) fn ticks_between(&self, first: Tick, last: Tick) -> impl Iterator<Item = Tick> {
+        let from = self.tick_runs.partition_point(|run| run.last() < first);
+        let runs = self.tick_runs[from..].iter().map(move |run| (run.first.max(first), run.last().min(last)));
+        runs.take_while(|(first, last)| first <= last).flat_map(|(first, last)| (first.0..=last.0).map(Tick))
     }
 
     /// Whether ascending ticks are all that the trace has from the first to the last of them.
@@ -395,6 +403,7 @@ impl Partial {
             return Err(damaged(format!("the digests of {counted} ticks do not fit {} bytes", header.tail_len)));
         }
         self.entries.push(SegmentEntry {
+            offset,
             summaries: digests.end..tail.end,
             digests,
             digests_checksum: record.digests_checksum.to_native(),

@@ -16,6 +16,7 @@ mod index;
 mod meta;
 mod records;
 mod section;
+mod splice;
 mod summary;
 mod watch;
 
@@ -25,6 +26,7 @@ pub use error::{Error, ErrorKind};
 pub use file::{Finished, Source, Trace, TraceWriter};
 pub use index::{BlockEntry, Opening, TickRun, TraceIndex};
 pub use meta::{Loss, LossKind, Meta, Producer, Program, Run};
+pub use splice::{Spliced, splice};
 pub use summary::{BlockSummary, Change, Summarizer, Totals, diagnostic_channels};
 pub use watch::{Unwatched, Watch};
 

@@ -5,7 +5,7 @@ use cdt_schema::{
     CheckpointLayout, CommandKind, Digest, EntityKind, EventKind, Field, Layout, LayoutSpec, MemoryLayout,
     RngAlgorithm, RngStream, ScalarType, StepLayout, Syscall, Tick,
 };
-use rkyv::api::high::{HighSerializer, HighValidator};
+use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
@@ -246,6 +246,15 @@ where
     T: for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
 {
     rkyv::to_bytes::<rancor::Error>(record).expect("records hold nothing that cannot be written").into_vec()
+}
+
+/// A record that was read, to be changed.
+pub(crate) fn owned<T, A>(archived: &A) -> T
+where
+    T: Archive,
+    A: Deserialize<T, HighDeserializer<rancor::Error>>,
+{
+    rkyv::deserialize::<T, rancor::Error>(archived).expect("records hold nothing that cannot be owned")
 }
 
 /// The record that stands in `bytes`, checked.

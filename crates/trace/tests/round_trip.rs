@@ -284,6 +284,9 @@ fn totals_are_the_same_however_ticks_are_cut_into_blocks() {
         }
         assert_eq!(&summed, trace.totals(0));
         assert!(summed.diagnostics.iter().all(|digest| *digest != Digest(0)));
+        // Every block begins with all pages, so their rows depend on how many blocks there are.
+        let memory = trace.layout().table(TableKind::Memory).unwrap();
+        summed.rows[memory.0] = 0;
         summed
     };
     let whole = totals(150, 2, 4096, Encoding::Live);

@@ -1,11 +1,9 @@
 //! `diff`.
 
 use cdt_analysis::{
-    Cause, CauseClass, ChannelReport, DiffOptions, DiffReport, EpisodeKind, EpisodeReport, Mismatch, Reason,
-    ReasonCode, Verdict,
+    Action, Alignment, Cause, CauseClass, ChannelReport, Compared, DiffOptions, DiffReport, EpisodeKind, EpisodeReport,
+    Mismatch, Policy, PolicyReport, Proof, Reason, ReasonCode, Verdict, Within,
 };
-
-use cdt_projections::Window;
 
 use super::open;
 use crate::args;
@@ -14,51 +12,95 @@ use crate::terminal::{Mark, Terminal};
 use crate::text::{self, Page, counted, thousands};
 use crate::watch::Bar;
 
+/// Stretches and skipped runs that are printed; the JSON report has more.
+const ALIGNMENTS: usize = 5;
+
 /// Compares two traces.
 pub fn diff(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
+    match compare(args, terminal) {
+        Ok(exit) if args.git_bisect => Ok(exit.for_git_bisect()),
+        Err(failure) if args.git_bisect => {
+            terminal.complain(&failure.to_string());
+            Ok(Exit::Skip)
+        }
+        outcome => outcome,
+    }
+}
+
+fn compare(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
     let (reference, candidate) = (open(&args.comparison.reference)?, open(&args.comparison.candidate)?);
-    let options = DiffOptions { whole: args.whole, episodes: args.episodes, ..options(&args.comparison) };
+    let options = DiffOptions { episodes: args.episodes, ..options(&args.comparison)? };
     let report = {
-        let bar = Bar::new("comparing");
-        cdt_analysis::diff(&reference, &candidate, &options, &bar)?
+        let bar = Bar::new(if args.prove { "proving" } else { "comparing" });
+        let run = if args.prove { cdt_analysis::prove } else { cdt_analysis::diff };
+        run(&reference, &candidate, &options, &bar)?
     };
     if args.comparison.json {
         terminal.print_json(&report)?;
     } else {
-        let next = next(&args.comparison, args.whole);
-        terminal.print(&page(&report, &next, terminal))?;
+        terminal.print(&page(&report, &command("focus", &args.comparison), terminal))?;
     }
-    Ok(exit(report.verdict))
+    let seen = report.proof.as_ref().is_none_or(Proof::is_complete);
+    Ok(if seen { exit(report.verdict) } else { Exit::CannotSay })
 }
 
-/// The command that looks closer at what this comparison finds.
-pub fn next(comparison: &args::Comparison, whole: bool) -> String {
+/// The command of that name for a comparison as it was typed.
+pub fn command(name: &str, comparison: &args::Comparison) -> String {
     let path = |path: &std::path::Path| text::quoted(&path.display().to_string());
-    let mut command = format!("cdt focus {} {}", path(&comparison.reference), path(&comparison.candidate));
-    if comparison.ticks != Window::ALL {
-        command.push_str(&format!(" --ticks {}", comparison.ticks));
+    let mut command = format!("cdt {name} {} {}", path(&comparison.reference), path(&comparison.candidate));
+    let mut add = |flag: &str, value: &str| command.push_str(&format!(" {flag} {}", text::quoted(value)));
+    let unless = DiffOptions::default();
+    if comparison.ticks != unless.window {
+        add("--ticks", &comparison.ticks.to_string());
     }
     if let Some(channels) = comparison.channels {
         let names: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
-        command.push_str(&format!(" --channels {}", names.join(",")));
+        add("--channels", &names.join(","));
     }
-    if comparison.sustain != DiffOptions::default().sustain {
-        command.push_str(&format!(" --sustain {}", comparison.sustain));
+    if comparison.sustain != unless.sustain {
+        add("--sustain", &comparison.sustain.to_string());
     }
-    if whole {
+    if let Some(policy) = &comparison.policy {
+        add("--policy", &policy.display().to_string());
+    }
+    for rule in &comparison.leave_out {
+        add("--leave-out", &format!("{}={}", rule.what, rule.reason));
+    }
+    for rule in &comparison.tolerance {
+        if let Action::Within(tolerance) = &rule.action {
+            add("--tolerance", &format!("{}={tolerance}", rule.what));
+        }
+    }
+    if comparison.align != unless.align {
+        add("--align", &comparison.align.to_string());
+    }
+    if comparison.whole {
         command.push_str(" --whole");
     }
     command
 }
 
 /// How the two are to be compared.
-pub fn options(comparison: &args::Comparison) -> DiffOptions {
-    DiffOptions {
+pub fn options(comparison: &args::Comparison) -> Result<DiffOptions, Failure> {
+    let mut policy = match &comparison.policy {
+        None => Policy::default(),
+        Some(path) => {
+            let name = path.display();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure(format!("{name}: cannot read the policy: {error}")))?;
+            Policy::from_toml(&text).map_err(|error| Failure(format!("{name}: {error}")))?
+        }
+    };
+    policy.rules.extend(comparison.leave_out.iter().chain(&comparison.tolerance).cloned());
+    Ok(DiffOptions {
         window: comparison.ticks,
         sustain: comparison.sustain,
         channels: comparison.channels,
+        policy,
+        align: comparison.align.clone(),
+        whole: comparison.whole,
         ..DiffOptions::default()
-    }
+    })
 }
 
 /// The exit code of a verdict.
@@ -77,27 +119,35 @@ pub fn page(report: &DiffReport, next: &str, terminal: &Terminal) -> String {
     for reason in &report.reasons {
         page.field("reason", &reason_text(reason));
     }
-    if let Some(first) = &report.first_mismatch {
-        mismatch(&mut page, "first", first);
-        let same = report.first_sustained.as_ref().is_some_and(|lasting| lasting.tick == first.tick);
-        match &report.first_sustained {
-            Some(_) if same => page.field("sustained", "the same"),
-            Some(lasting) => mismatch(&mut page, "sustained", lasting),
-            None => page.field("sustained", "none: every difference healed"),
-        }
-    }
-    if let Some(first) = report.first_sustained.as_ref().or(report.first_mismatch.as_ref()) {
-        cause(&mut page, &first.cause);
-    }
+    mismatches(&mut page, report.first_mismatch.as_ref(), report.first_sustained.as_ref());
     episodes(&mut page, report);
     for (index, channel) in report.channels.iter().enumerate() {
         page.field(if index == 0 { "channels" } else { "" }, &channel_text(channel));
     }
     certificate(&mut page, report);
+    policy(&mut page, &report.policy);
+    if let Some(of) = &report.alignment {
+        alignment(&mut page, of);
+    }
+    if let Some(of) = &report.proof {
+        proof(&mut page, of);
+    }
     if report.verdict == Verdict::Diverged {
         page.field("next", next);
     }
     page.finish()
+}
+
+/// The first difference, the first that lasts, and why.
+pub fn mismatches(page: &mut Page<'_>, first: Option<&Mismatch>, sustained: Option<&Mismatch>) {
+    let Some(first) = first else { return };
+    mismatch(page, "first", first);
+    match sustained {
+        Some(lasting) if lasting.tick == first.tick => page.field("sustained", "the same"),
+        Some(lasting) => mismatch(page, "sustained", lasting),
+        None => page.field("sustained", "none: every difference healed"),
+    }
+    cause(page, &sustained.unwrap_or(first).cause);
 }
 
 fn headline(page: &mut Page<'_>, report: &DiffReport) {
@@ -132,7 +182,8 @@ fn equal_text(report: &DiffReport) -> String {
     format!("{equal}; of the reference's ticks the candidate lacks {}", thousands(lacking))
 }
 
-fn reason_text(reason: &Reason) -> String {
+/// A reason in words.
+pub fn reason_text(reason: &Reason) -> String {
     let what = reason.what.as_deref().unwrap_or_default();
     let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
     let (reference, candidate) = (side(&reason.reference), side(&reason.candidate));
@@ -159,6 +210,11 @@ fn reason_text(reason: &Reason) -> String {
                 "the {whose} has lost something inside of what is compared: {loss}; compare other ticks with --ticks"
             )
         }
+        ReasonCode::NotAligned => {
+            format!(
+                "ticks cannot be aligned by {what}, which is {reference} in the reference, {candidate} in the candidate"
+            )
+        }
         ReasonCode::NothingCompared => "there was no value to compare".to_owned(),
     }
 }
@@ -169,7 +225,8 @@ fn mismatch(page: &mut Page<'_>, label: &str, mismatch: &Mismatch) {
     if mismatch.cause.class == CauseClass::MissingTick {
         return page.field(label, &format!("tick {}, which one of the two lacks", mismatch.tick));
     }
-    page.field(label, &format!("tick {}, {}", mismatch.tick, mismatch.path));
+    let other = mismatch.candidate_tick.map_or(String::new(), |tick| format!(" (the candidate's {tick})"));
+    page.field(label, &format!("tick {}{other}, {}", mismatch.tick, mismatch.path));
     let mut text = format!("reference {}, candidate {}", side(&mismatch.reference), side(&mismatch.candidate));
     if let Some(delta) = &mismatch.delta {
         text.push_str(&format!(", delta {delta}"));
@@ -180,6 +237,10 @@ fn mismatch(page: &mut Page<'_>, label: &str, mismatch: &Mismatch) {
     page.more(&text);
     if mismatch.values_different > 1 {
         page.more(&format!("{} differ in this tick", counted(mismatch.values_different, "value")));
+    }
+    if let Some(origin) = mismatch.drift_origin.as_ref().filter(|origin| origin.tick != mismatch.tick) {
+        let (reference, candidate) = (side(&origin.reference), side(&origin.candidate));
+        page.more(&format!("off since tick {}, where {reference} became {candidate}", origin.tick));
     }
 }
 
@@ -233,8 +294,8 @@ fn channel_text(channel: &ChannelReport) -> String {
     text
 }
 
-fn certificate(page: &mut Page<'_>, report: &DiffReport) {
-    let compared = &report.compared;
+/// How much was compared.
+pub fn how_much(page: &mut Page<'_>, compared: &Compared) {
     if let Some(window) = &compared.window {
         let values = compared.values.map_or(0, std::num::NonZeroU64::get);
         let (ticks, rows) = (counted(compared.ticks, "tick"), counted(compared.rows, "row"));
@@ -243,6 +304,11 @@ fn certificate(page: &mut Page<'_>, report: &DiffReport) {
     if let Some(ticks) = compared.ticks_with_input {
         page.field("input", &format!("in {} of {}", thousands(ticks), counted(compared.ticks, "tick")));
     }
+}
+
+fn certificate(page: &mut Page<'_>, report: &DiffReport) {
+    let compared = &report.compared;
+    how_much(page, compared);
     if !compared.never_changed.is_empty() {
         page.field("never changed", &compared.never_changed.join(", "));
     }
@@ -271,4 +337,65 @@ fn certificate(page: &mut Page<'_>, report: &DiffReport) {
             page.field("loss", &format!("{name}: {} from tick {}: {}", entry.kind, entry.from, entry.detail));
         }
     }
+}
+
+/// What was allowed to be a little off, and what has another name. What was left out is told with what was not compared.
+pub fn policy(page: &mut Page<'_>, policy: &PolicyReport) {
+    let same = |a: &Within, b: &Within| (&a.tolerance, &a.reason) == (&b.tolerance, &b.reason);
+    let within = policy.tolerances.chunk_by(same).map(|group| {
+        let names: Vec<&str> = group.iter().map(|of| of.what.as_str()).collect();
+        format!("{} within {} ({})", names.join(", "), group[0].tolerance, group[0].reason)
+    });
+    page.list("tolerances", &within.collect::<Vec<_>>());
+    let renamed = policy.renamed.iter();
+    let renamed = renamed.map(|of| format!("{} is {} in the candidate ({})", of.reference, of.candidate, of.reason));
+    page.list("renamed", &renamed.collect::<Vec<_>>());
+}
+
+/// How ticks were paired.
+pub fn alignment(page: &mut Page<'_>, alignment: &Alignment) {
+    let anchors = &alignment.anchors;
+    let matched = thousands(anchors.matched);
+    let (reference, candidate) = (thousands(anchors.reference), thousands(anchors.candidate));
+    let of = format!(
+        "by {}: {matched} anchors of the reference's {reference} and the candidate's {candidate}",
+        alignment.by
+    );
+    page.field("aligned", &of);
+    for stretch in alignment.listed.iter().take(ALIGNMENTS) {
+        let ticks = counted(stretch.ticks, "tick");
+        page.more(&format!("tick {} is the candidate's {}, for {ticks}", stretch.reference, stretch.candidate));
+    }
+    let more = alignment.stretches.saturating_sub(ALIGNMENTS as u64);
+    if more > 0 {
+        page.more(&format!("and {} more", thousands(more)));
+    }
+    let skipped = &alignment.skipped;
+    if skipped.reference + skipped.candidate == 0 {
+        return;
+    }
+    let (reference, candidate) = (counted(skipped.reference, "tick"), counted(skipped.candidate, "tick"));
+    page.field("skipped", &format!("{reference} of the reference, {candidate} of the candidate"));
+    for run in skipped.listed.iter().take(ALIGNMENTS) {
+        page.more(&format!("{} of the {} from tick {}", counted(run.ticks, "tick"), run.of, run.first));
+    }
+}
+
+fn proof(page: &mut Page<'_>, proof: &Proof) {
+    let (killed, planted) = (thousands(proof.killed), thousands(proof.planted));
+    let fields = counted(proof.fields.len() as u64, "sort");
+    page.field("proof", &format!("{killed} of {planted} planted faults were seen, in {fields} of faults"));
+    for survivor in &proof.survivors {
+        page.more(&format!("- NOT SEEN: {} in {} at tick {}", survivor.fault, survivor.what, survivor.tick));
+    }
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for entry in &proof.not_planted {
+        let what = format!("{} ({})", entry.what, entry.fault);
+        match reasons.iter_mut().find(|(why, _)| *why == entry.why) {
+            Some((_, list)) => list.push(what),
+            None => reasons.push((entry.why, vec![what])),
+        }
+    }
+    let items: Vec<String> = reasons.iter().map(|(why, list)| format!("{why}: {}", list.join(", "))).collect();
+    page.list("not planted", &items);
 }

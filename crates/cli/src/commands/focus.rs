@@ -1,6 +1,6 @@
 //! `focus`.
 
-use cdt_analysis::{CauseClass, DiffOptions, Focus, FocusDifference, FocusOutcome};
+use cdt_analysis::{CauseClass, DrawChange, DrawPair, DrawView, Focus, FocusDifference, FocusOutcome};
 use cdt_projections::Value;
 
 use super::{diff, open};
@@ -18,7 +18,7 @@ const PRINTED: usize = 40;
 /// Looks at one tick.
 pub fn focus(args: &args::Focus, terminal: &Terminal) -> Result<Exit, Failure> {
     let (reference, candidate) = (open(&args.comparison.reference)?, open(&args.comparison.candidate)?);
-    let options = DiffOptions { whole: args.whole, ..diff::options(&args.comparison) };
+    let options = diff::options(&args.comparison)?;
     let outcome = {
         let bar = Bar::new("comparing");
         cdt_analysis::focus(&reference, &candidate, args.tick, args.history, &options, &bar)?
@@ -28,7 +28,7 @@ pub fn focus(args: &args::Focus, terminal: &Terminal) -> Result<Exit, Failure> {
             if args.comparison.json {
                 terminal.print_json(&report)?;
             } else {
-                terminal.print(&diff::page(&report, &diff::next(&args.comparison, args.whole), terminal))?;
+                terminal.print(&diff::page(&report, &diff::command("focus", &args.comparison), terminal))?;
             }
             Ok(diff::exit(report.verdict))
         }
@@ -55,7 +55,8 @@ fn page(focus: &Focus, terminal: &Terminal) -> String {
         Some(cause) if cause.class == CauseClass::MissingTick => cause.evidence.join(", "),
         _ => format!("{count} {differ}"),
     };
-    page.headline(Mark::Strong, &format!("tick {} ({}): {found}", focus.tick, focus.chosen));
+    let other = focus.candidate_tick.map_or(String::new(), |tick| format!(", the candidate's {tick}"));
+    page.headline(Mark::Strong, &format!("tick {}{other} ({}): {found}", focus.tick, focus.chosen));
     if let Some(cause) = &focus.cause {
         diff::cause(&mut page, cause);
     }
@@ -95,18 +96,31 @@ fn page(focus: &Focus, terminal: &Terminal) -> String {
     page.finish()
 }
 
-fn draw_row(pair: &cdt_analysis::DrawPair) -> Vec<String> {
-    let draw = |draw: &Option<cdt_analysis::DrawView>| match draw {
+fn draw_row(pair: &DrawPair) -> Vec<String> {
+    let seq = |draw: &Option<DrawView>| draw.as_ref().map_or("-".to_owned(), |draw| draw.seq.to_string());
+    let draw = |draw: &Option<DrawView>| match draw {
         Some(draw) => format!("{} {} ({} to {})", draw.stream, draw.value, draw.before, draw.after),
         None => "nothing".to_owned(),
     };
-    let caller = |draw: &Option<cdt_analysis::DrawView>| match draw {
+    let caller = |draw: &Option<DrawView>| match draw {
         Some(draw) => format!("{:#x}", draw.caller),
         None => "-".to_owned(),
     };
-    let mark = if pair.same { "" } else { "differs" };
+    let change = match pair.change {
+        DrawChange::Same => "",
+        DrawChange::Caller => "caller",
+        DrawChange::State => "states",
+        DrawChange::Value => "value",
+        DrawChange::Moved => "moved",
+        DrawChange::Missing => "missing",
+        DrawChange::Extra => "extra",
+    };
+    let seqs = match (seq(&pair.reference), seq(&pair.candidate)) {
+        (a, b) if a == b => a,
+        (a, b) => format!("{a} {b}"),
+    };
     let callers = format!("{} {}", caller(&pair.reference), caller(&pair.candidate));
-    vec![pair.seq.to_string(), mark.to_owned(), draw(&pair.reference), draw(&pair.candidate), callers]
+    vec![seqs, change.to_owned(), draw(&pair.reference), draw(&pair.candidate), callers]
 }
 
 fn difference_row(difference: &FocusDifference) -> Vec<String> {

@@ -1,0 +1,198 @@
+//! What policies make of comparisons: what is left out, what may be a little off, what has another name.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cdt_analysis::{CauseClass, DiffOptions, DiffReport, Policy, ReasonCode, Verdict, diff};
+use cdt_schema::{Channel, ChannelSet, Field, Layout, LayoutSpec, Scalar, ScalarType, Tick};
+use cdt_testkit::{PlainTick, Scene, full_layout, meta, write_full, write_plain};
+use cdt_trace::{Encoder, Options, Trace, Unwatched};
+
+fn open(bytes: Vec<u8>) -> Trace<Vec<u8>> {
+    Trace::from_source(bytes, Path::new("fixture")).unwrap()
+}
+
+fn policy(rules: &str) -> DiffOptions {
+    let policy = Policy::from_toml(&format!("schema = \"cdt.policy/1\"\n{rules}")).unwrap();
+    DiffOptions { policy, ..DiffOptions::default() }
+}
+
+fn leave_out(what: &str) -> DiffOptions {
+    policy(&format!("[[leave_out]]\nwhat = \"{what}\"\nreason = \"a test\""))
+}
+
+fn within(what: &str, bound: &str) -> DiffOptions {
+    policy(&format!("[[tolerance]]\nwhat = \"{what}\"\n{bound}\nreason = \"a test\""))
+}
+
+/// A plain run of 300 ticks against itself after `fault`.
+fn planted(options: &DiffOptions, fault: impl FnMut(u32, &mut PlainTick)) -> DiffReport {
+    let reference = open(write_plain(300, Options::LIVE, |_, _| {}));
+    let candidate = open(write_plain(300, Options { block_ticks: 70, ..Options::ARCHIVE }, fault));
+    diff(&reference, &candidate, options, &Unwatched).unwrap()
+}
+
+#[test]
+fn what_is_left_out_does_not_diverge_and_is_told() {
+    let fault = |_: u32, plain: &mut PlainTick| plain.creatures[3].hp += 1;
+    for what in ["entities.creature.hp", "entities.*.hp", "entities.creature", "entities", "*.hp"] {
+        let report = planted(&leave_out(what), fault);
+        assert_eq!(report.verdict, Verdict::Equal, "{what}");
+        let masks: Vec<&str> = report.policy.masks.iter().map(|mask| mask.what.as_str()).collect();
+        let whole = ["entities.creature", "entities"].contains(&what);
+        assert_eq!(masks, [if whole { "entities.creature" } else { "entities.creature.hp" }], "{what}");
+        let never = |entry: &&cdt_analysis::NeverCompared| entry.why == "a test";
+        assert_eq!(report.compared.never_compared.iter().filter(never).count(), 1);
+        // Two state fields; slot, generation, x and y of twelve creatures.
+        let values = if whole { 2 * 300 } else { 2 * 300 + 4 * 12 * 300 };
+        assert_eq!(report.compared.values.unwrap().get(), values, "{what}");
+    }
+    let report = planted(&leave_out("entities.creature.x"), fault);
+    assert_eq!(report.first_sustained.unwrap().path, "entities.creature[slot=3,gen=0].hp");
+}
+
+#[test]
+fn a_policy_has_a_digest_of_what_it_asks() {
+    let digest = |options: &DiffOptions| planted(options, |_, _| {}).policy.digest;
+    let plain = digest(&DiffOptions::default());
+    let masked = digest(&leave_out("state.score"));
+    assert_ne!(plain, masked);
+    let other_reason = policy("[[leave_out]]\nwhat = \"state.score\"\nreason = \"another\"");
+    assert_eq!(digest(&other_reason), masked);
+    assert_ne!(digest(&DiffOptions { sustain: 5, ..DiffOptions::default() }), plain);
+    assert_ne!(digest(&DiffOptions { window: "..200".parse().unwrap(), ..DiffOptions::default() }), plain);
+}
+
+#[test]
+fn rules_that_are_about_nothing_or_ask_for_what_cannot_be_are_refused() {
+    let trace = open(write_plain(10, Options::LIVE, |_, _| {}));
+    let refused = |options: &DiffOptions| diff(&trace, &trace, options, &Unwatched).unwrap_err().to_string();
+    let renamed = |reference: &str, candidate: &str| {
+        policy(&format!("[[rename]]\nreference = \"{reference}\"\ncandidate = \"{candidate}\"\nreason = \"a test\""))
+    };
+    let all = [
+        refused(&leave_out("state.scores")),
+        refused(&leave_out("entities.creature.slot")),
+        refused(&within("state.score", "ulp = 3")),
+        refused(&within("entities.creature.slot", "absolute = 3.0")),
+        refused(&renamed("state.score", "points")),
+        refused(&renamed("entities.creature.x", "y")),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn everything_left_out_is_not_equal() {
+    let report = planted(&leave_out("*"), |_, _| {});
+    assert_eq!(report.verdict, Verdict::NotComparable);
+    assert_eq!(report.reasons[0].code, ReasonCode::NothingCompared);
+    assert_eq!(report.compared.values, None);
+}
+
+#[test]
+fn values_may_be_off_up_to_their_tolerance() {
+    let nudged = |by: u32| {
+        move |tick: u32, plain: &mut PlainTick| {
+            if tick >= 100 {
+                plain.energy = f32::from_bits(plain.energy.to_bits() + by);
+            }
+        }
+    };
+    assert_eq!(planted(&within("state.energy", "ulp = 3"), nudged(3)).verdict, Verdict::Equal);
+    assert_eq!(planted(&within("state", "ulp = 3"), nudged(3)).verdict, Verdict::Equal);
+    assert_eq!(planted(&within("state.energy", "ulp = 3"), nudged(4)).verdict, Verdict::Diverged);
+    assert_eq!(planted(&within("state.energy", "absolute = 0.001"), nudged(3)).verdict, Verdict::Equal);
+    assert_eq!(planted(&within("entities", "ulp = 3"), nudged(3)).verdict, Verdict::Diverged);
+    // An integer has an absolute tolerance too.
+    let score = |_: u32, plain: &mut PlainTick| plain.score += 2;
+    assert_eq!(planted(&within("state.score", "absolute = 2.0"), score).verdict, Verdict::Equal);
+    assert_eq!(planted(&within("state.score", "absolute = 1.0"), score).verdict, Verdict::Diverged);
+}
+
+#[test]
+fn a_drift_that_breaks_its_tolerance_began_somewhere() {
+    // Off by 1 ulp more in every ten ticks; equal once in between, at tick 120.
+    let drift = |tick: u32, plain: &mut PlainTick| {
+        if tick >= 100 && tick != 120 {
+            plain.energy = f32::from_bits(plain.energy.to_bits() + (tick - 90) / 10);
+        }
+    };
+    let report = planted(&within("state.energy", "ulp = 5"), drift);
+    let lasting = report.first_sustained.unwrap();
+    assert_eq!((lasting.tick, lasting.ulp, lasting.path.as_str()), (Tick(150), Some(6), "state.energy"));
+    assert_eq!(lasting.drift_origin.unwrap().tick, Tick(121));
+    assert_eq!(report.policy.tolerances[0].what, "state.energy");
+    let exact = planted(&DiffOptions::default(), drift).first_sustained.unwrap();
+    assert_eq!((exact.tick, exact.drift_origin, exact.cause.class), (Tick(121), None, CauseClass::FloatDrift));
+}
+
+#[test]
+fn channels_of_a_policy_and_of_a_flag_are_both_kept_to() {
+    let only = |flag: Option<ChannelSet>| {
+        let options = policy("[channels]\nonly = [\"state\"]\nreason = \"no hook\"");
+        planted(&DiffOptions { channels: flag, ..options }, |_, plain| plain.creatures[0].hp += 1)
+    };
+    let report = only(None);
+    assert_eq!((report.verdict, report.policy.masks[0].what.as_str()), (Verdict::Equal, "entities"));
+    assert_eq!(report.policy.masks[0].reason, "no hook");
+    let both = only(Some([Channel::State, Channel::Entities].into_iter().collect()));
+    assert_eq!(both.verdict, Verdict::Equal);
+}
+
+/// A run of a state of two fields of any names.
+fn named(fields: [&str; 2], values: impl Fn(u32) -> [u32; 2]) -> Trace<Vec<u8>> {
+    let field = |name: &str| Field { name: name.to_owned(), scalar_type: ScalarType::U32 };
+    let state = Some(fields.map(field).to_vec());
+    let layout = Layout::new(LayoutSpec { state, ..LayoutSpec::default() }).unwrap();
+    let mut encoder = Encoder::new(&meta(), Arc::new(layout), Options::LIVE);
+    for tick in 0..100 {
+        encoder.append(Tick(tick), |t| t.state(&values(tick).map(Scalar::U32))).unwrap();
+    }
+    open(encoder.finish("complete").0)
+}
+
+#[test]
+fn a_policy_maps_layouts_onto_each_other() {
+    let reference = named(["hp", "score"], |tick| [tick, tick * 2]);
+    let candidate = named(["score", "health"], |tick| [tick * 2, tick + u32::from(tick >= 50)]);
+    let compare = |options: &DiffOptions| diff(&reference, &candidate, options, &Unwatched).unwrap();
+    let report = compare(&DiffOptions::default());
+    assert_eq!((report.verdict, report.reasons.len()), (Verdict::NotComparable, 3));
+    let renamed = policy("[[rename]]\nreference = \"state.hp\"\ncandidate = \"state.health\"\nreason = \"a test\"");
+    let report = compare(&renamed);
+    let lasting = report.first_sustained.unwrap();
+    assert_eq!((lasting.tick, lasting.path.as_str(), lasting.delta.as_deref()), (Tick(50), "state.hp", Some("1")));
+    assert_eq!(report.policy.renamed[0].candidate, "health");
+    let dropped = policy(
+        "[[leave_out]]\nwhat = \"state.hp\"\nreason = \"a\"\n[[leave_out]]\nwhat = \"state.health\"\nreason = \"b\"",
+    );
+    let report = compare(&dropped);
+    assert_eq!((report.verdict, report.compared.values.unwrap().get()), (Verdict::Equal, 100));
+    let masks: Vec<&str> = report.policy.masks.iter().map(|mask| mask.what.as_str()).collect();
+    assert_eq!(masks, ["state.hp", "state.health"]);
+    // Half a map is none.
+    assert_eq!(compare(&leave_out("state.hp")).verdict, Verdict::NotComparable);
+}
+
+#[test]
+fn members_of_lists_have_rules_of_their_own() {
+    let write = |by: f64| {
+        let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), Options::LIVE);
+        let mut scene = Scene::new(1).with_hits_by(by);
+        for tick in 0..100 {
+            encoder.append(Tick(tick), |tick| scene.fill(tick)).unwrap();
+        }
+        open(encoder.finish("complete").0)
+    };
+    let (reference, candidate) = (open(write_full(100, 1, Options::LIVE)), write(0.101));
+    let verdict = |options: &DiffOptions| diff(&reference, &candidate, options, &Unwatched).unwrap().verdict;
+    assert_eq!(verdict(&DiffOptions::default()), Verdict::Diverged);
+    for what in ["events.values.by", "events.values", "events"] {
+        assert_eq!(verdict(&leave_out(what)), Verdict::Equal, "{what}");
+        assert_eq!(verdict(&within(what, "absolute = 0.01")), Verdict::Equal, "{what}");
+    }
+    assert_eq!(verdict(&within("events.values.by", "absolute = 0.0001")), Verdict::Diverged);
+    assert_eq!(verdict(&leave_out("calls.args.x")), Verdict::Diverged);
+}

@@ -1,0 +1,118 @@
+//! `bisect`.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use cdt_analysis::{Bisect, BisectOptions, Verdict, WindowTick};
+use tempfile::NamedTempFile;
+
+use super::{diff, open};
+use crate::args;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Mark, Terminal};
+use crate::text::{Page, counted, thousands};
+use crate::watch::Bar;
+
+/// Finds the first bad tick.
+pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (reference, candidate) = (open(&args.comparison.reference)?, open(&args.comparison.candidate)?);
+    let window = format!(" --before {} --after {}", args.before, args.after);
+    let options = BisectOptions {
+        diff: diff::options(&args.comparison)?,
+        before: args.before,
+        after: args.after,
+        command: diff::command("bisect", &args.comparison) + &window,
+    };
+    let report = {
+        let bar = Bar::new("comparing");
+        cdt_analysis::bisect(&reference, &candidate, &options, &bar)?
+    };
+    let next = diff::command("focus", &args.comparison);
+    if let Some(folder) = &args.out {
+        let json = Terminal::json(&report)?;
+        let plain = page(&report, &next, &Terminal::plain());
+        write_bundle(folder, args.force, &[("bisect.json", json.as_bytes()), ("bisect.txt", plain.as_bytes())])?;
+    }
+    if args.comparison.json {
+        terminal.print_json(&report)?;
+    } else {
+        terminal.print(&page(&report, &next, terminal))?;
+    }
+    Ok(diff::exit(report.verdict))
+}
+
+/// Writes files under temporary names first, so that a report stands there whole or not at all.
+fn write_bundle(folder: &Path, force: bool, files: &[(&str, &[u8])]) -> Result<(), Failure> {
+    let failed = |path: &Path, what: &str, error: &dyn std::fmt::Display| {
+        Failure(format!("{}: cannot {what}: {error}", path.display()))
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, "make the folder", &error))?;
+    let mut written = Vec::new();
+    for (name, content) in files {
+        let path = folder.join(name);
+        if !force && path.exists() {
+            let rule = "a report stands there already; --force replaces it";
+            return Err(Failure(format!("{}: {rule}", path.display())));
+        }
+        let mut file = NamedTempFile::new_in(folder).map_err(|error| failed(&path, "write the report", &error))?;
+        let all = file.write_all(content).and_then(|()| file.as_file().sync_all());
+        all.map_err(|error| failed(&path, "write the report", &error))?;
+        written.push((file, path));
+    }
+    for (file, path) in written {
+        file.persist(&path).map_err(|error| failed(&path, "give the report its name", &error.error))?;
+    }
+    Ok(())
+}
+
+fn page(report: &Bisect, next: &str, terminal: &Terminal) -> String {
+    let mut page = Page::new(terminal);
+    match (&report.verdict, &report.first_sustained) {
+        (Verdict::Equal, _) => page.headline(Mark::Good, "EQUAL in everything that was compared"),
+        (Verdict::NotComparable, _) => page.headline(Mark::Unsure, "NOT COMPARABLE"),
+        (Verdict::Diverged, Some(lasting)) => {
+            page.headline(Mark::Bad, &format!("FIRST BAD TICK {}", lasting.tick));
+        }
+        (Verdict::Diverged, None) => page.headline(Mark::Unsure, "NO BAD TICK: every difference healed"),
+    }
+    for reason in &report.reasons {
+        page.field("reason", &diff::reason_text(reason));
+    }
+    diff::mismatches(&mut page, report.first_mismatch.as_ref(), report.first_sustained.as_ref());
+    if report.healed_before > 0 {
+        page.field("healed", &format!("{} before it", counted(report.healed_before, "differing tick")));
+    }
+    if !report.window.is_empty() {
+        page.line("");
+        let header = ["tick", "values", "differs in", "first of them"].map(str::to_owned);
+        let rows: Vec<Vec<String>> = report.window.iter().map(window_row).collect();
+        page.table(&header, &rows);
+        page.line("");
+    }
+    diff::how_much(&mut page, &report.compared);
+    diff::policy(&mut page, &report.policy);
+    let masks = report.policy.masks.iter().map(|mask| format!("{} ({})", mask.what, mask.reason));
+    page.list("left out", &masks.collect::<Vec<_>>());
+    if let Some(alignment) = &report.alignment {
+        diff::alignment(&mut page, alignment);
+    }
+    for (name, facts) in [("reference", &report.traces.reference), ("candidate", &report.traces.candidate)] {
+        page.field(name, &format!("{} {}, {}", facts.path, facts.content_digest, facts.producer));
+    }
+    page.field("again", &report.command);
+    if report.verdict == Verdict::Diverged {
+        page.field("next", next);
+    }
+    page.finish()
+}
+
+fn window_row(moment: &WindowTick) -> Vec<String> {
+    let tick = match moment.candidate_tick {
+        Some(candidate) => format!("{} {candidate}", moment.tick),
+        None => moment.tick.to_string(),
+    };
+    let channels: Vec<&str> = moment.channels.iter().map(|channel| channel.name()).collect();
+    let first = moment.differences.first().map_or(String::new(), ToString::to_string);
+    let values = if moment.values_different == 0 { String::new() } else { thousands(moment.values_different) };
+    vec![tick, values, channels.join(", "), first]
+}
