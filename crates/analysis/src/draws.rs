@@ -140,9 +140,19 @@ pub(crate) fn cause(pair: Pair<'_>) -> Cause {
         std::cmp::Ordering::Equal => CauseClass::RngValue,
     };
     let shared = pairs.iter().take_while(|pair| matches!(pair.change, DrawChange::Same | DrawChange::Caller)).count();
-    let mut evidence = vec![format!("{} draws became {}; the first {shared} are the same", a.len(), b.len())];
+    let count = if a.len() == b.len() {
+        format!("{} in both", draws(a.len()))
+    } else {
+        format!("{} became {}", draws(a.len()), b.len())
+    };
+    let agree = match shared {
+        0 => "the first differs already".to_owned(),
+        1 => "the first is the same".to_owned(),
+        _ => format!("the first {shared} are the same"),
+    };
+    let mut evidence = vec![format!("{count}; {agree}")];
     evidence.extend(changes(&pairs));
-    evidence.extend(by_caller(&a, &b));
+    evidence.extend(by_caller(&a, &b, &pairs));
     Cause { class, evidence }
 }
 
@@ -187,14 +197,28 @@ fn changes(pairs: &[DrawPair]) -> Vec<String> {
     evidence
 }
 
-/// Whose draws are missing or extra, where the runs tell who drew: the values then only follow.
-fn by_caller(reference: &[DrawView], candidate: &[DrawView]) -> Vec<String> {
+/// Whose draws are missing or extra, where the runs tell who drew and that is not what the values tell: they only follow.
+fn by_caller(reference: &[DrawView], candidate: &[DrawView], by_value: &[DrawPair]) -> Vec<String> {
     let keys = |draws: &[DrawView]| draws.iter().map(|draw| (draw.stream.clone(), draw.caller)).collect::<Vec<_>>();
     let (a, b) = (keys(reference), keys(candidate));
     if a.iter().chain(&b).all(|(_, caller)| *caller == 0) {
         return Vec::new();
     }
     let steps = align(&a, &b);
+    let told = |pair: &DrawPair| match pair.change {
+        DrawChange::Missing => pair.reference.as_ref().map(|draw| (true, draw.seq)),
+        DrawChange::Extra => pair.candidate.as_ref().map(|draw| (false, draw.seq)),
+        _ => None,
+    };
+    let found = |step: &Aligned| match *step {
+        Aligned::Missing(a) => Some((true, reference[a].seq)),
+        Aligned::Extra(b) => Some((false, candidate[b].seq)),
+        Aligned::Same(..) => None,
+        Aligned::Other(a, _) => Some((true, reference[a].seq)),
+    };
+    if by_value.iter().filter_map(told).eq(steps.iter().filter_map(found)) {
+        return Vec::new();
+    }
     let whose = |draw: &DrawView| format!("rng[{}] of {} by {:#x}", draw.seq, draw.stream, draw.caller);
     let mut evidence = Vec::new();
     for step in steps.iter().filter(|step| !matches!(step, Aligned::Same(..))).take(NAMED) {
