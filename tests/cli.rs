@@ -63,7 +63,20 @@ fn the_demo_finds_the_fork() {
 #[test]
 fn every_help_has_its_text() {
     let folder = tempfile::tempdir().unwrap();
-    let commands = ["finalize", "import", "info", "health", "diff", "bisect", "focus", "tick", "entity", "demo"];
+    let commands = [
+        "finalize",
+        "import",
+        "info",
+        "health",
+        "diff",
+        "bisect",
+        "focus",
+        "tick",
+        "entity",
+        "demo",
+        "completions",
+        "man",
+    ];
     let mut all = expect(folder.path(), 0, "--help");
     for command in commands {
         all.push_str(&format!(
@@ -526,4 +539,24 @@ fn git_bisect_run_finds_the_commit() {
     assert!(code == 125 && text.contains("nowhere.cdt"), "{text}");
     assert_eq!(said(path, "diff --git-bisect ref.cdt ref.cdt").0, 0);
     assert_eq!(said(path, "diff --git-bisect ref.cdt ref.cdt --channels rng").0, 125);
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = expect(folder.path(), 0, &format!("completions {shell}"));
+        assert!(script.contains("git-bisect") && script.contains("finalize"), "{shell}");
+    }
+    // What a shell would offer, asked of a shell.
+    let bash = expect(folder.path(), 0, "completions bash");
+    std::fs::write(folder.path().join("cdt.bash"), bash).unwrap();
+    let script = "source cdt.bash; COMP_WORDS=(cdt fi); COMP_CWORD=1; _cdt cdt fi cdt; echo ${COMPREPLY[@]}";
+    let output = Command::new("bash").current_dir(folder.path()).args(["-c", script]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "finalize");
+    let page = expect(folder.path(), 0, "man");
+    assert!(page.contains(".TH cdt 1") && page.contains("Exit codes"), "{page}");
+    expect(folder.path(), 0, "man -o man1");
+    let pages = files(&folder.path().join("man1"));
+    assert!(["cdt.1", "cdt-diff.1", "cdt-man.1"].iter().all(|page| pages.contains(&(*page).to_owned())), "{pages:?}");
 }

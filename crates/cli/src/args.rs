@@ -41,6 +41,8 @@ pub enum Command {
     Tick(TickArgs),
     Entity(Entity),
     Demo(Demo),
+    Completions(Completions),
+    Man(Man),
 }
 
 /// Turn a captured JSONL session into one trace for each of its runs.
@@ -278,6 +280,27 @@ pub struct Demo {
     /// The folder to work in; what stands there under the demo's names is replaced.
     #[arg(long, value_name = "FOLDER", default_value = "cdt-demo")]
     pub dir: PathBuf,
+}
+
+/// Print the completion script of a shell.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt completions bash > ~/.local/share/bash-completion/completions/cdt
+  cdt completions zsh > \"${fpath[1]}/_cdt\"
+  cdt completions fish > ~/.config/fish/completions/cdt.fish")]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// Print the manual page, or write those of all commands.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  cdt man | man -l -\n  cdt man -o ~/.local/share/man/man1")]
+pub struct Man {
+    /// A folder for cdt.1, cdt-diff.1 and so on; what stands there is replaced.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
 }
 
 /// An entity as it is typed.

@@ -8,6 +8,7 @@ mod health;
 mod info;
 mod ingest;
 mod projections;
+mod shell;
 
 use std::path::Path;
 
@@ -30,6 +31,8 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Tick(args) => projections::tick(args, terminal),
         Command::Entity(args) => projections::entity(args, terminal),
         Command::Demo(args) => demo::demo(args, terminal),
+        Command::Completions(args) => shell::completions(args, terminal),
+        Command::Man(args) => shell::man(args, terminal),
     }
 }
 

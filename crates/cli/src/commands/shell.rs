@@ -1,0 +1,34 @@
+//! `completions` and `man`: what a shell and a manual want to know of the command line.
+
+use clap::CommandFactory;
+
+use crate::args::{self, Args};
+use crate::exit::{Exit, Failure};
+use crate::terminal::Terminal;
+
+/// Prints a shell's completion script.
+pub fn completions(args: &args::Completions, terminal: &Terminal) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), "cdt", &mut script);
+    print(&script, terminal)
+}
+
+/// Prints the manual page of `cdt`, or writes those of all commands.
+pub fn man(args: &args::Man, terminal: &Terminal) -> Result<Exit, Failure> {
+    let Some(folder) = &args.out else {
+        let mut page = Vec::new();
+        let written = clap_mangen::Man::new(Args::command()).render(&mut page);
+        written.map_err(|error| Failure(format!("cannot write the manual page: {error}")))?;
+        return print(&page, terminal);
+    };
+    let failed = |error: std::io::Error| Failure(format!("{}: cannot write the manual: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    clap_mangen::generate_to(Args::command(), folder).map_err(failed)?;
+    Ok(Exit::Yes)
+}
+
+fn print(bytes: &[u8], terminal: &Terminal) -> Result<Exit, Failure> {
+    let text = std::str::from_utf8(bytes).map_err(|error| Failure(format!("cannot print it: {error}")))?;
+    terminal.print(text)?;
+    Ok(Exit::Yes)
+}
