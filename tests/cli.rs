@@ -27,7 +27,37 @@ fn expect(folder: &Path, code: i32, line: &str) -> String {
     let output = cdt(folder, &words);
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(output.status.code(), Some(code), "cdt {line}\n{out}\n{err}");
+    if words.contains(&"--json") {
+        check_report(line, &out);
+    }
     out
+}
+
+/// A report is what its schema in `docs/schemas` says, without a member that is not in there.
+fn check_report(line: &str, report: &str) {
+    let report: serde_json::Value = serde_json::from_str(report).unwrap();
+    let name = report["schema"].as_str().and_then(|name| name.strip_prefix("cdt.")?.strip_suffix("/1")).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/schemas/{name}.json"));
+    let mut schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    close(&mut schema);
+    let errors: Vec<String> = jsonschema::validator_for(&schema)
+        .unwrap()
+        .iter_errors(&report)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "cdt {line}\n{}", errors.join("\n"));
+}
+
+/// Forbids members that a schema does not name.
+fn close(schema: &mut serde_json::Value) {
+    if let Some(object) = schema.as_object_mut() {
+        if object.contains_key("properties") && !object.contains_key("additionalProperties") {
+            object.insert("additionalProperties".to_owned(), false.into());
+        }
+        object.values_mut().for_each(close);
+    } else if let Some(list) = schema.as_array_mut() {
+        list.iter_mut().for_each(close);
+    }
 }
 
 fn demo_capture(name: &str) -> PathBuf {
@@ -114,23 +144,30 @@ fn reports_read_well() {
 fn json_has_the_names_of_the_contract() {
     let folder = demo_traces();
     insta::assert_snapshot!(expect(folder.path(), 1, "diff reference.cdt candidate.cdt --json"));
-    for line in [
-        "info reference.cdt --json",
-        "health reference.cdt --json",
-        "focus reference.cdt candidate.cdt --json",
-        "bisect reference.cdt reference.cdt --json",
-        "tick reference.cdt 5 --json",
-        "entity reference.cdt box:11 --ticks 1..3 --json",
+    let capture = demo_capture("reference");
+    std::fs::write(folder.path().join("nestest.log"), NESTEST).unwrap();
+    for (code, line) in [
+        (0, "info reference.cdt --json"),
+        (0, "health reference.cdt --json"),
+        (0, "focus reference.cdt candidate.cdt --json"),
+        (0, "bisect reference.cdt reference.cdt --json"),
+        (1, "bisect reference.cdt candidate.cdt --json"),
+        (0, "tick reference.cdt 5 --json"),
+        (0, "entity reference.cdt box:11 --ticks 1..3 --json"),
+        (1, "diff reference.cdt candidate.cdt --json --prove --tolerance *=ulp:4 --leave-out *.spin"),
+        (3, "diff reference.cdt candidate.cdt --json --align step"),
+        (0, &format!("finalize {} -o again.cdt --json", capture.display())),
+        (0, "import --format nestest nestest.log -o nestest.cdt --json"),
     ] {
-        let report: Report = serde_json::from_str(&expect(folder.path(), 0, line)).unwrap();
-        assert!(report.schema.starts_with("cdt.") && report.schema.ends_with("/1"), "{line}");
+        expect(folder.path(), code, line);
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Report {
-    schema: String,
-}
+/// Two instructions.
+const NESTEST: &str = "\
+C000  4C F5 C5  JMP $C5F5                       A:00 X:00 Y:00 P:24 SP:FD PPU:  0, 21 CYC:7
+C5F5  A2 00     LDX #$00                        A:00 X:00 Y:00 P:24 SP:FD PPU:  0, 30 CYC:10
+";
 
 #[test]
 fn the_same_trace_twice_is_equal() {

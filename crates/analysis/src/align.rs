@@ -13,6 +13,7 @@ use cdt_projections::Window;
 use cdt_schema::columns::{events, rng, step};
 use cdt_schema::{Channel, ChannelSet, Column, Rows, TableId, TableKind, Tick};
 use cdt_trace::{BlockDecoder, Source, TickRun, Trace, Watch};
+use schemars::JsonSchema;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -87,7 +88,7 @@ impl FromStr for Align {
 }
 
 /// How the ticks of two runs were paired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Alignment {
     /// By what.
     pub by: String,
@@ -102,7 +103,7 @@ pub struct Alignment {
 }
 
 /// How many anchors there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Anchors {
     /// Of the reference.
     pub reference: u64,
@@ -113,7 +114,7 @@ pub struct Anchors {
 }
 
 /// Consecutive ticks that are paired with one offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PairedRun {
     /// The reference's first tick.
     pub reference: u32,

@@ -3,6 +3,7 @@
 
 use cdt_schema::{Channel, ChannelSet, Tick};
 use cdt_trace::{Source, Trace, Watch};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Error;
@@ -23,9 +24,10 @@ use crate::ticks::{PairedTick, Suspects};
 const LISTED: usize = 20;
 
 /// The first bad tick and its window.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Bisect {
     /// `cdt.bisect/1`.
+    #[schemars(extend("const" = "cdt.bisect/1"))]
     pub schema: &'static str,
     /// What was found.
     pub verdict: Verdict,
@@ -54,16 +56,19 @@ pub struct Bisect {
 }
 
 /// One moment of the window.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct WindowTick {
     /// The tick.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub tick: Tick,
     /// The candidate's number, where ticks are not paired by their numbers.
     #[serde(serialize_with = "optional_tick")]
+    #[schemars(with = "Option<u32>")]
     pub candidate_tick: Option<Tick>,
     /// The channels that differ.
     #[serde(serialize_with = "channel_names")]
+    #[schemars(with = "Vec<String>")]
     pub channels: Vec<Channel>,
     /// How many values differ.
     pub values_different: u64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cdt_schema::{Channel, Uid};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compare::{Difference, Pair, TickRows, entity_values};
@@ -16,7 +17,7 @@ pub const FEW_ULP: u64 = 64;
 const EVIDENCE: usize = 8;
 
 /// Classes of causes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CauseClass {
     /// One run lacks the tick.
@@ -48,7 +49,7 @@ pub enum CauseClass {
 }
 
 /// Why two runs differ at a tick.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cause {
     /// Its class.
     pub class: CauseClass,

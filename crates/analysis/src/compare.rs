@@ -7,6 +7,7 @@ use std::ops::Range;
 use cdt_projections::{Value, cell};
 use cdt_schema::columns::{calls, commands, entities, events, memory, rng, timing};
 use cdt_schema::{Channel, ChannelSet, Column, Path, Role, Rows, Scalar, TableId, TableKind, Tick, Uid};
+use schemars::JsonSchema;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -101,13 +102,15 @@ impl ColumnRules {
 }
 
 /// One value, or one row, that is not the same on both sides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// The tick: the reference's number, or the candidate's where the reference has no such tick.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub tick: Tick,
     /// The channel.
     #[serde(serialize_with = "channel_name")]
+    #[schemars(with = "String")]
     pub channel: Channel,
     /// What differs.
     pub path: String,

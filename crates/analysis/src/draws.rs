@@ -4,6 +4,7 @@
 use cdt_projections::cell;
 use cdt_schema::TableKind;
 use cdt_schema::columns::rng;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cause::{Cause, CauseClass};
@@ -14,7 +15,7 @@ use crate::sequence::{Aligned, align};
 const NAMED: usize = 8;
 
 /// One draw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DrawView {
     /// The position in the tick, from 1.
     pub seq: u32,
@@ -38,7 +39,7 @@ impl DrawView {
 }
 
 /// How a draw of the candidate answers one of the reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DrawChange {
     /// The same value, states and caller.
@@ -58,7 +59,7 @@ pub enum DrawChange {
 }
 
 /// A draw of the reference, and the candidate's that answers it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DrawPair {
     /// How the two differ.
     pub change: DrawChange,

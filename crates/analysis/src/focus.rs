@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use cdt_projections::Value;
 use cdt_schema::{Channel, Path, Rows, Tick};
 use cdt_trace::{Loss, Source, Trace, Watch};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cause::{classify, missing_tick};
@@ -35,15 +36,18 @@ pub enum FocusOutcome {
 }
 
 /// One tick in depth.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Focus {
     /// `cdt.focus/1`.
+    #[schemars(extend("const" = "cdt.focus/1"))]
     pub schema: &'static str,
     /// The tick.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub tick: Tick,
     /// The candidate's number, where ticks are not paired by their numbers.
     #[serde(serialize_with = "optional_tick")]
+    #[schemars(with = "Option<u32>")]
     pub candidate_tick: Option<Tick>,
     /// Why this tick: the first sustained one, the first mismatch, or because it was asked for.
     pub chosen: &'static str,
@@ -62,10 +66,11 @@ pub struct Focus {
 }
 
 /// A value that differs, with all that helps to see how.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FocusDifference {
     /// The channel.
     #[serde(serialize_with = "channel_name")]
+    #[schemars(with = "String")]
     pub channel: Channel,
     /// What differs.
     pub path: String,
@@ -88,10 +93,11 @@ pub struct FocusDifference {
 }
 
 /// A value in one tick.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Moment {
     /// The tick.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub tick: Tick,
     /// What the reference has.
     pub reference: Option<Value>,
@@ -100,7 +106,7 @@ pub struct Moment {
 }
 
 /// Who came and went, by path.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Population {
     /// In the reference: came.
     pub reference_came: Vec<String>,

@@ -3,6 +3,7 @@
 use cdt_projections::Window;
 use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Path, Rows, TableId, TickDigester};
 use cdt_trace::{BlockDecoder, BlockSummary, Change, Source, Summarizer, Totals, Trace, Watch};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Error;
@@ -13,9 +14,10 @@ use crate::report::{LossEntry, TraceFacts};
 const LISTED: usize = 100;
 
 /// What was found about a trace.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Health {
     /// `cdt.health/1`.
+    #[schemars(extend("const" = "cdt.health/1"))]
     pub schema: &'static str,
     /// What was found.
     pub verdict: HealthVerdict,
@@ -42,7 +44,7 @@ pub struct Health {
 }
 
 /// Whether a trace is fit to compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthVerdict {
     /// It is.
@@ -54,7 +56,7 @@ pub enum HealthVerdict {
 }
 
 /// Sorts of problems.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
     /// Bytes that break the format or fail a checksum.
@@ -68,7 +70,7 @@ pub enum ProblemCode {
 }
 
 /// Something that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// What sort.
     pub code: ProblemCode,

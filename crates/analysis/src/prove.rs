@@ -3,6 +3,7 @@
 
 use cdt_schema::{Channel, ChannelSet, Path, Rows, Tick};
 use cdt_trace::{Source, Trace, Unwatched, Watch, splice};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Error;
@@ -20,7 +21,7 @@ const PLACES: usize = 3;
 const LISTED: usize = 100;
 
 /// What came of planting faults.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Proof {
     /// Faults that were planted.
     pub planted: u64,
@@ -35,7 +36,7 @@ pub struct Proof {
 }
 
 /// The faults of one field, or of the rows of one table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldProof {
     /// The field, or the table.
     pub what: String,
@@ -48,7 +49,7 @@ pub struct FieldProof {
 }
 
 /// A fault that the comparison did not see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Survivor {
     /// The field, or the table.
     pub what: String,
@@ -59,7 +60,7 @@ pub struct Survivor {
 }
 
 /// A field in which no fault could be planted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NotPlanted {
     /// The field, or the table.
     pub what: String,

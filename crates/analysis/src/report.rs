@@ -1,11 +1,13 @@
 //! The report of `diff`: the verdict, and everything that it rests on. Field names are the JSON contract, version
 //! `cdt.diff/1`; see `docs/reports.md`.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use cdt_projections::Value;
 use cdt_schema::{Channel, Tick};
 use cdt_trace::{Loss, Producer, Source, Trace};
+use schemars::JsonSchema;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -14,7 +16,7 @@ use crate::align::Alignment;
 use crate::prove::Proof;
 
 /// What a comparison found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// No behavioural difference in what was compared, which was something.
@@ -26,9 +28,10 @@ pub enum Verdict {
 }
 
 /// The whole report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DiffReport {
     /// `cdt.diff/1`.
+    #[schemars(extend("const" = "cdt.diff/1"))]
     pub schema: &'static str,
     /// What was found.
     pub verdict: Verdict,
@@ -41,9 +44,11 @@ pub struct DiffReport {
     /// The tick from which the two never agree again, to the end of what was compared. Later than `first_sustained` where
     /// an episode that lasted has healed.
     #[serde(serialize_with = "optional_tick")]
+    #[schemars(with = "Option<u32>")]
     pub parted: Option<Tick>,
     /// By channel, in causal order.
     #[serde(serialize_with = "by_channel")]
+    #[schemars(with = "BTreeMap<String, ChannelReport>")]
     pub channels: Vec<ChannelReport>,
     /// Runs of ticks on which the two differ.
     pub episodes: Episodes,
@@ -64,7 +69,7 @@ pub struct DiffReport {
 }
 
 /// Why two traces cannot be compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reason {
     /// What sort of reason.
     pub code: ReasonCode,
@@ -77,7 +82,7 @@ pub struct Reason {
 }
 
 /// Sorts of reasons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonCode {
     /// The two layouts declare something that is compared in different ways.
@@ -95,16 +100,19 @@ pub enum ReasonCode {
 }
 
 /// One difference, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Mismatch {
     /// Where: the reference's number, or the candidate's where the reference has no such tick.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub tick: Tick,
     /// The candidate's number, where ticks are not paired by their numbers.
     #[serde(serialize_with = "optional_tick")]
+    #[schemars(with = "Option<u32>")]
     pub candidate_tick: Option<Tick>,
     /// The first channel, in causal order, that differs there.
     #[serde(serialize_with = "channel_name")]
+    #[schemars(with = "String")]
     pub channel: Channel,
     /// The first value of the channel that differs there.
     pub path: String,
@@ -125,10 +133,11 @@ pub struct Mismatch {
 }
 
 /// From where on a value was off that breaks its tolerance later.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DriftOrigin {
     /// The first of the ticks on which it was.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub tick: Tick,
     /// What the reference had there.
     pub reference: Option<Value>,
@@ -137,7 +146,7 @@ pub struct DriftOrigin {
 }
 
 /// What a channel's comparison found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ChannelReport {
     /// The channel.
     #[serde(skip)]
@@ -153,10 +162,11 @@ pub struct ChannelReport {
 }
 
 /// The first difference of a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FirstOfChannel {
     /// Where.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub tick: Tick,
     /// What.
     pub path: String,
@@ -167,7 +177,7 @@ pub struct FirstOfChannel {
 }
 
 /// What became of an episode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EpisodeKind {
     /// The two agreed again soon.
@@ -179,10 +189,11 @@ pub enum EpisodeKind {
 }
 
 /// A maximal run of consecutive ticks with a behavioural difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EpisodeReport {
     /// Its first tick.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub start: Tick,
     /// The tick after its last.
     pub end: u64,
@@ -192,11 +203,12 @@ pub struct EpisodeReport {
     pub to_the_end: bool,
     /// The channels that differ in it.
     #[serde(serialize_with = "channel_names")]
+    #[schemars(with = "Vec<String>")]
     pub channels: Vec<Channel>,
 }
 
 /// How many episodes of each kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counts {
     /// All of them.
     pub count: u64,
@@ -209,7 +221,7 @@ pub struct Counts {
 }
 
 /// All episodes: how many, and the first of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Episodes {
     /// How many.
     #[serde(flatten)]
@@ -219,7 +231,7 @@ pub struct Episodes {
 }
 
 /// The certificate of what was compared.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Compared {
     /// The window of ticks, `A..B`, that both traces have.
     pub window: Option<String>,
@@ -240,7 +252,7 @@ pub struct Compared {
 }
 
 /// Something that was not compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NeverCompared {
     /// A channel, table or field.
     pub what: String,
@@ -249,7 +261,7 @@ pub struct NeverCompared {
 }
 
 /// What was asked of the comparison.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PolicyReport {
     /// Digest of what was asked.
     pub digest: String,
@@ -262,7 +274,7 @@ pub struct PolicyReport {
 }
 
 /// A field that may be a little off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Within {
     /// The field.
     pub what: String,
@@ -273,7 +285,7 @@ pub struct Within {
 }
 
 /// A field with two names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Renamed {
     /// The reference's.
     pub reference: String,
@@ -284,7 +296,7 @@ pub struct Renamed {
 }
 
 /// Ticks that have no partner.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Skipped {
     /// How many of the reference's.
     pub reference: u64,
@@ -295,7 +307,7 @@ pub struct Skipped {
 }
 
 /// Consecutive ticks that have no partner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SkippedRun {
     /// Whose: `reference` or `candidate`.
     pub of: &'static str,
@@ -306,7 +318,7 @@ pub struct SkippedRun {
 }
 
 /// Something left out on request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Mask {
     /// A channel, table or field.
     pub what: String,
@@ -315,7 +327,7 @@ pub struct Mask {
 }
 
 /// The loss ledgers of both traces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LossReport {
     /// Of the reference.
     pub reference: Vec<LossEntry>,
@@ -324,7 +336,7 @@ pub struct LossReport {
 }
 
 /// An entry of a loss ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LossEntry {
     /// What sort.
     pub kind: &'static str,
@@ -350,7 +362,7 @@ impl LossEntry {
 }
 
 /// The two traces.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Traces {
     /// The run that is right by definition.
     pub reference: TraceFacts,
@@ -359,7 +371,7 @@ pub struct Traces {
 }
 
 /// What a report says of a trace.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TraceFacts {
     /// The file, as it was named.
     pub path: String,
@@ -397,7 +409,7 @@ impl TraceFacts {
 }
 
 /// Ticks outside of what was compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Ends {
     /// Those that only the reference has.
     pub reference_only: OneSided,
@@ -406,7 +418,7 @@ pub struct Ends {
 }
 
 /// Ticks that only one trace has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OneSided {
     /// Before the first tick that both have.
     pub before: u64,

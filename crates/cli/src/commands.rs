@@ -10,6 +10,14 @@ mod ingest;
 mod projections;
 mod shell;
 
+/// The reports that are made here, for their schemas.
+#[cfg(test)]
+pub mod reports {
+    pub use super::info::InfoJson;
+    pub use super::ingest::{FinalizeJson, ImportJson};
+    pub use super::projections::{EntityJson, TickJson};
+}
+
 use std::path::Path;
 
 use cdt_trace::Trace;

@@ -4,6 +4,8 @@
 mod args;
 mod commands;
 mod exit;
+#[cfg(test)]
+mod schemas;
 mod terminal;
 mod text;
 mod watch;

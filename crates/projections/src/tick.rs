@@ -2,22 +2,24 @@
 
 use cdt_schema::{ChannelSet, TableId, Tick};
 use cdt_trace::{Error, Source, Trace};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{BlockCursor, Value, row_values};
 
 /// Everything that a tick carries of the asked channels.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TickView {
     /// The tick.
     #[serde(serialize_with = "tick_number")]
+    #[schemars(with = "u32")]
     pub tick: Tick,
     /// Digest of each channel, in causal order.
     pub channels: Vec<ChannelView>,
 }
 
 /// What a tick carries of one channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ChannelView {
     /// The channel's name.
     pub channel: &'static str,
@@ -28,7 +30,7 @@ pub struct ChannelView {
 }
 
 /// The rows of one table at a tick.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TableView {
     /// The table's name.
     pub table: String,

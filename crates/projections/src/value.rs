@@ -1,10 +1,12 @@
 //! What stands in one cell of a table, with numbers that name something put as the name.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
 
 use cdt_schema::columns::{calls, commands, events, rng, timing};
 use cdt_schema::{ColumnType, Rows, Scalar, TableId, TableKind};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 /// The content of a cell. In JSON: numbers and booleans as such, 64-bit integers as strings, names as strings, lists of
@@ -106,6 +108,18 @@ impl Serialize for Value {
             Value::Bytes { .. } => serializer.collect_str(self),
             Value::Row(cells) => serializer.collect_map(cells.iter().map(|(name, value)| (name, value))),
         }
+    }
+}
+
+impl JsonSchema for Value {
+    fn schema_name() -> Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let description = "A number or a boolean; a 64-bit integer, a name or bytes in hexadecimal as a string; the members \
+                           of a list or the cells of a row by their names.";
+        json_schema!({ "description": description, "type": ["number", "boolean", "string", "object"] })
     }
 }
 

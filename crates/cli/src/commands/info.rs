@@ -1,7 +1,10 @@
 //! `info`.
 
+use std::collections::BTreeMap;
+
 use cdt_analysis::{LossEntry, TraceFacts};
 use cdt_trace::{Run, Trace};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::open;
@@ -11,8 +14,9 @@ use crate::terminal::{Mark, Terminal};
 use crate::text::{Page, counted, thousands};
 
 /// The JSON report of `info`.
-#[derive(Serialize)]
-struct InfoJson<'a, L> {
+#[derive(Serialize, JsonSchema)]
+pub struct InfoJson<'a, L> {
+    #[schemars(extend("const" = "cdt.info/1"))]
     schema: &'static str,
     format_version: u32,
     trace: TraceFacts,
@@ -22,13 +26,15 @@ struct InfoJson<'a, L> {
     run: RunJson<'a>,
     end_reason: &'a str,
     players: u8,
+    /// As captures have it; see `docs/capture.schema.json`.
+    #[schemars(with = "BTreeMap<String, ()>", extend("additionalProperties" = true))]
     layout: L,
     blocks: usize,
     stored_bytes: u64,
     loss: Vec<LossEntry>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RunJson<'a> {
     run_id: &'a str,
     seed: Option<String>,

@@ -2,6 +2,7 @@
 
 use cdt_ingest::{Destination, Finalize, Finalized, Import, Input, RunOutcome};
 use cdt_trace::Options;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args;
@@ -11,15 +12,16 @@ use crate::text::{Page, counted};
 use crate::watch::Bar;
 
 /// The JSON report of `finalize`.
-#[derive(Serialize)]
-struct FinalizeJson<'a> {
+#[derive(Serialize, JsonSchema)]
+pub struct FinalizeJson<'a> {
+    #[schemars(extend("const" = "cdt.finalize/1"))]
     schema: &'static str,
     session: &'a str,
     runs: Vec<RunJson<'a>>,
     faults: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum RunJson<'a> {
     Finalized { run_id: &'a str, path: String, ticks: u64, content_digest: String, loss: Option<String> },
@@ -115,8 +117,9 @@ fn print_finalized(report: &Finalized, terminal: &Terminal) -> Result<(), Failur
 }
 
 /// The JSON report of `import`.
-#[derive(Serialize)]
-struct ImportJson {
+#[derive(Serialize, JsonSchema)]
+pub struct ImportJson {
+    #[schemars(extend("const" = "cdt.import/1"))]
     schema: &'static str,
     path: String,
     ticks: u64,

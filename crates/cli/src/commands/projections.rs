@@ -1,6 +1,7 @@
 //! `tick` and `entity`.
 
 use cdt_projections::{Life, Lives, TickView, Value};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::open;
@@ -11,8 +12,9 @@ use crate::text::{Page, counted};
 use crate::watch::Bar;
 
 /// The JSON report of `tick`.
-#[derive(Serialize)]
-struct TickJson<'a> {
+#[derive(Serialize, JsonSchema)]
+pub struct TickJson<'a> {
+    #[schemars(extend("const" = "cdt.tick/1"))]
     schema: &'static str,
     #[serde(flatten)]
     view: &'a TickView,
@@ -55,8 +57,9 @@ pub fn tick(args: &args::TickArgs, terminal: &Terminal) -> Result<Exit, Failure>
 }
 
 /// The JSON report of `entity`.
-#[derive(Serialize)]
-struct EntityJson<'a> {
+#[derive(Serialize, JsonSchema)]
+pub struct EntityJson<'a> {
+    #[schemars(extend("const" = "cdt.entity/1"))]
     schema: &'static str,
     kind: &'a str,
     slot: u32,
@@ -64,13 +67,13 @@ struct EntityJson<'a> {
     lives: Vec<LifeJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LifeJson<'a> {
     generation: u32,
     ticks: Vec<MomentJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct MomentJson<'a> {
     tick: u32,
     values: &'a [Value],
