@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::cause::missing_tick;
 use crate::compare::{Difference, TickRows, differences};
 use crate::diff::{DiffOptions, diff, incomparable, mismatch};
-use crate::report::{DiffReport, TraceFacts, Traces, channel_name, tick_number};
+use crate::report::{DiffReport, LossEntry, LossReport, TraceFacts, Traces, channel_name, tick_number};
 use crate::{Cause, Error};
 
 /// Differing values that are shown in full.
@@ -51,6 +51,8 @@ pub struct Focus {
     pub draws: Vec<DrawPair>,
     /// Entities that came or went since the tick before, up to a limit.
     pub population: Population,
+    /// What was lost of either.
+    pub loss: LossReport,
     /// The two traces.
     pub traces: Traces,
 }
@@ -179,7 +181,11 @@ pub fn focus<R: Source, C: Source>(
     let mut lens =
         Lens { left: BlockCursor::new(reference, channels), right: BlockCursor::new(candidate, channels), channels };
     let traces = Traces { reference: TraceFacts::new(reference), candidate: TraceFacts::new(candidate) };
-    lens.focus(chosen, history, traces).map(|focus| FocusOutcome::Tick(Box::new(focus)))
+    let loss = LossReport {
+        reference: LossEntry::list(&reference.index().loss),
+        candidate: LossEntry::list(&candidate.index().loss),
+    };
+    lens.focus(chosen, history, traces, loss).map(|focus| FocusOutcome::Tick(Box::new(focus)))
 }
 
 struct Lens<'a, R, C> {
@@ -189,7 +195,13 @@ struct Lens<'a, R, C> {
 }
 
 impl<R: Source, C: Source> Lens<'_, R, C> {
-    fn focus(&mut self, (tick, chosen): (Tick, &'static str), history: u32, traces: Traces) -> Result<Focus, Error> {
+    fn focus(
+        &mut self,
+        (tick, chosen): (Tick, &'static str),
+        history: u32,
+        traces: Traces,
+        loss: LossReport,
+    ) -> Result<Focus, Error> {
         let before = tick.0.checked_sub(1).map(Tick);
         let population = self.population(tick, before)?;
         let (found, cause, draws) = if let (Some((a, at)), Some((b, bt))) = (self.left.at(tick)?, self.right.at(tick)?)
@@ -217,6 +229,7 @@ impl<R: Source, C: Source> Lens<'_, R, C> {
             differences: shown,
             draws,
             population,
+            loss,
             traces,
         })
     }

@@ -10,6 +10,7 @@ mod diff;
 mod episodes;
 mod error;
 mod focus;
+mod follow;
 mod health;
 mod report;
 mod ticks;
@@ -19,7 +20,8 @@ pub use compare::{Cell, Difference, RowKey};
 pub use diff::{DiffOptions, diff};
 pub use error::{Error, ErrorKind};
 pub use focus::{DrawPair, DrawView, Focus, FocusDifference, FocusOutcome, Moment, Population, focus};
-pub use health::{Health, HealthVerdict, Problem, ProblemCode, health};
+pub use follow::{DiffFollower, Standing};
+pub use health::{Examination, Health, HealthVerdict, Problem, ProblemCode, health};
 pub use report::{
     ChannelReport, Compared, Counts, DiffReport, Ends, EpisodeKind, EpisodeReport, Episodes, FirstOfChannel, LossEntry,
     LossReport, Mask, Mismatch, NeverCompared, OneSided, Policy, Reason, ReasonCode, TraceFacts, Traces, Verdict,

@@ -1,6 +1,7 @@
 //! The report of `diff`: the verdict, and everything that it rests on. Field names are the JSON contract, version
 //! `cdt.diff/1`; see `docs/reports.md`.
 
+use std::fmt;
 use std::num::NonZeroU64;
 
 use cdt_projections::Value;
@@ -273,6 +274,14 @@ impl LossEntry {
             detail: loss.detail.clone(),
         };
         loss.iter().map(entry).collect()
+    }
+}
+
+impl fmt::Display for LossEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LossEntry { kind, from, to, detail } = self;
+        let to = to.map_or("on".to_owned(), |to| format!("to {to}"));
+        write!(f, "{kind} from tick {from} {to}: {detail}")
     }
 }
 

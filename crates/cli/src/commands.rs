@@ -2,7 +2,9 @@
 
 mod demo;
 mod diff;
+mod files;
 mod focus;
+mod follow;
 mod health;
 mod info;
 mod ingest;
@@ -27,6 +29,8 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Focus(args) => focus::focus(args, terminal),
         Command::Tick(args) => projections::tick(args, terminal),
         Command::Entity(args) => projections::entity(args, terminal),
+        Command::Compact(args) => files::compact(args, terminal),
+        Command::Recover(args) => files::recover(args, terminal),
         Command::Demo(args) => demo::demo(args, terminal),
     }
 }
