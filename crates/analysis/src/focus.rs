@@ -15,7 +15,9 @@ use crate::diff::{DiffOptions, diff};
 use crate::draws::{self, DrawPair};
 use crate::lens::Lens;
 use crate::plan::Plan;
-use crate::report::{DiffReport, Reason, ReasonCode, TraceFacts, Traces, channel_name, optional_tick, tick_number};
+use crate::report::{
+    DiffReport, LossReport, Reason, ReasonCode, TraceFacts, Traces, channel_name, optional_tick, tick_number,
+};
 use crate::ticks::PairedTick;
 use crate::{Cause, Error};
 
@@ -61,6 +63,8 @@ pub struct Focus {
     pub draws: Vec<DrawPair>,
     /// Entities that came or went since the tick before, up to a limit.
     pub population: Population,
+    /// What was lost of either.
+    pub loss: LossReport,
     /// The two traces.
     pub traces: Traces,
 }
@@ -150,7 +154,8 @@ pub fn focus<R: Source, C: Source>(
     };
     let mut closeup = Closeup { lens: Lens::new(reference, candidate, &plan), plan: &plan };
     let traces = Traces { reference: TraceFacts::new(reference), candidate: TraceFacts::new(candidate) };
-    closeup.focus((at, chosen), history, traces).map(|focus| FocusOutcome::Tick(Box::new(focus)))
+    let loss = LossReport::of(reference, candidate);
+    closeup.focus((at, chosen), history, traces, loss).map(|focus| FocusOutcome::Tick(Box::new(focus)))
 }
 
 /// The moment of a tick that was asked for; `None` where the two are not comparable there, as the plan says.
@@ -196,6 +201,7 @@ impl<R: Source, C: Source> Closeup<'_, R, C> {
         (at, chosen): (PairedTick, &'static str),
         history: u32,
         traces: Traces,
+        loss: LossReport,
     ) -> Result<Focus, Error> {
         let channels = self.plan.rules.channels;
         let population = self.population(at)?;
@@ -224,6 +230,7 @@ impl<R: Source, C: Source> Closeup<'_, R, C> {
             differences: shown,
             draws,
             population,
+            loss,
             traces,
         })
     }

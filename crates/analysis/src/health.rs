@@ -1,8 +1,10 @@
 //! Is a trace fit to compare? Every section is read, every checksum and digest recomputed, every rule of continuity checked.
 
 use cdt_projections::Window;
-use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Path, Rows, TableId, TickDigester};
-use cdt_trace::{BlockDecoder, BlockSummary, Change, Source, Summarizer, Totals, Trace, Watch};
+use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Layout, Path, Rows, TableId, TickDigester};
+use cdt_trace::{
+    BlockDecoder, BlockSummary, Change, ErrorKind as TraceFault, Source, Summarizer, Totals, Trace, Watch,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -85,44 +87,9 @@ pub struct Problem {
 /// # Errors
 /// The file cannot be read, or the work was stopped. What is wrong with the trace stands in the report.
 pub fn health<S: Source>(trace: &Trace<S>, watch: &dyn Watch) -> Result<Health, Error> {
-    let index = trace.index();
-    let mut examination = Examination::new(trace);
-    examination.segments(watch)?;
-    let absent = ChannelSet::ALL.iter().filter(|&channel| !index.layout.channels().contains(channel));
-    let gap = |pair: &[cdt_trace::TickRun]| format!("{}..{}", u64::from(pair[0].last().0) + 1, pair[1].first);
-    let mut health = Health {
-        schema: "cdt.health/1",
-        verdict: HealthVerdict::Healthy,
-        problem_count: 0,
-        problems: Vec::new(),
-        gaps: index.tick_runs.windows(2).map(gap).collect(),
-        loss: LossEntry::list(&index.loss),
-        absent: absent.map(|channel| channel.name()).collect(),
-        empty: Vec::new(),
-        never_changed: Vec::new(),
-        rows: 0,
-        ticks_with_input: None,
-        trace: TraceFacts::new(trace),
-    };
-    if index.ticks() == 0 {
-        examination.problem(ProblemCode::Empty, None, "the trace has no tick".to_owned());
-    } else if examination.content.finish() != index.content_digest && examination.count == 0 {
-        let detail = format!("the content digest is {}, not {}", examination.content.finish(), index.content_digest);
-        examination.problem(ProblemCode::Digest, None, detail);
-    }
-    match coverage::of(trace, Window::ALL, index.layout.channels()) {
-        Ok(totals) => health.coverage(trace, &totals),
-        // Damaged summaries were found and told above.
-        Err(_) => debug_assert!(examination.count > 0),
-    }
-    health.problem_count = examination.count;
-    health.problems = examination.problems;
-    health.verdict = match (health.problem_count, health.loss.is_empty()) {
-        (0, true) => HealthVerdict::Healthy,
-        (0, false) => HealthVerdict::Lossy,
-        _ => HealthVerdict::Unhealthy,
-    };
-    Ok(health)
+    let mut examination = Examination::new(trace.layout());
+    examination.look(trace, watch)?;
+    Ok(examination.finish(trace))
 }
 
 impl Health {
@@ -148,27 +115,73 @@ impl Health {
     }
 }
 
-struct Examination<'a, S> {
-    trace: &'a Trace<S>,
+/// The examination of a trace that may still grow: every block is looked at once.
+#[derive(Debug)]
+pub struct Examination {
     digester: TickDigester,
     continuity: Continuity,
     content: ContentDigest,
     summarizer: Summarizer,
     problems: Vec<Problem>,
     count: u64,
+    /// How many blocks were looked at.
+    blocks: usize,
 }
 
-impl<'a, S: Source> Examination<'a, S> {
-    fn new(trace: &'a Trace<S>) -> Examination<'a, S> {
+impl Examination {
+    /// Of a trace of that layout, none of which was looked at.
+    pub fn new(layout: &Layout) -> Examination {
         Examination {
-            trace,
-            digester: TickDigester::new(trace.layout()),
-            continuity: Continuity::new(trace.layout()),
-            content: ContentDigest::new(trace.layout()),
-            summarizer: Summarizer::new(trace.layout()),
+            digester: TickDigester::new(layout),
+            continuity: Continuity::new(layout),
+            content: ContentDigest::new(layout),
+            summarizer: Summarizer::new(layout),
             problems: Vec::new(),
             count: 0,
+            blocks: 0,
         }
+    }
+
+    /// What is wrong so far, up to a limit.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// What was found about the trace, all blocks of which were looked at.
+    pub fn finish<S: Source>(mut self, trace: &Trace<S>) -> Health {
+        let index = trace.index();
+        if index.ticks() == 0 {
+            self.problem(ProblemCode::Empty, None, "the trace has no tick".to_owned());
+        } else if self.content.finish() != index.content_digest && self.count == 0 {
+            let detail = format!("the content digest is {}, not {}", self.content.finish(), index.content_digest);
+            self.problem(ProblemCode::Digest, None, detail);
+        }
+        let absent = ChannelSet::ALL.iter().filter(|&channel| !index.layout.channels().contains(channel));
+        let gap = |pair: &[cdt_trace::TickRun]| format!("{}..{}", u64::from(pair[0].last().0) + 1, pair[1].first);
+        let mut health = Health {
+            schema: "cdt.health/1",
+            verdict: match (self.count, index.loss.is_empty()) {
+                (0, true) => HealthVerdict::Healthy,
+                (0, false) => HealthVerdict::Lossy,
+                _ => HealthVerdict::Unhealthy,
+            },
+            problem_count: self.count,
+            problems: self.problems,
+            gaps: index.tick_runs.windows(2).map(gap).collect(),
+            loss: LossEntry::list(&index.loss),
+            absent: absent.map(|channel| channel.name()).collect(),
+            empty: Vec::new(),
+            never_changed: Vec::new(),
+            rows: 0,
+            ticks_with_input: None,
+            trace: TraceFacts::new(trace),
+        };
+        match coverage::of(trace, Window::ALL, index.layout.channels()) {
+            Ok(totals) => health.coverage(trace, &totals),
+            // Damaged summaries were found and told above.
+            Err(_) => debug_assert!(self.count > 0),
+        }
+        health
     }
 
     fn problem(&mut self, code: ProblemCode, tick: Option<u32>, detail: String) {
@@ -178,47 +191,56 @@ impl<'a, S: Source> Examination<'a, S> {
         }
     }
 
-    fn segments(&mut self, watch: &dyn Watch) -> Result<(), Error> {
-        let total = self.trace.index().blocks.len() as u64;
+    /// Looks at the blocks that were not there before.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the work was stopped.
+    pub fn look<S: Source>(&mut self, trace: &Trace<S>, watch: &dyn Watch) -> Result<(), Error> {
+        let total = trace.index().blocks.len() as u64;
+        let seen = self.blocks;
         let mut decoder = BlockDecoder::new();
-        for segment in 0..self.trace.segments() {
+        for segment in (0..trace.segments()).filter(|&segment| trace.blocks_of(segment).end > seen) {
             // What cannot be read is told once, here, and the blocks are examined without it.
-            let digests = self.trace.digests(segment);
-            let digests = self.readable(digests)?;
-            let summaries = self.trace.summaries(segment);
-            let summaries = self.readable(summaries)?;
-            self.totals(segment, summaries.as_deref());
+            let digests = self.readable(trace.digests(segment))?;
+            let summaries = self.readable(trace.summaries(segment))?;
+            if trace.blocks_of(segment).start >= seen {
+                self.totals(trace, segment, summaries.as_deref());
+            }
             let mut past = 0;
-            for (number, block) in self.trace.blocks_of(segment).enumerate() {
+            for (number, block) in trace.blocks_of(segment).enumerate() {
+                let ticks = trace.index().blocks[block].ticks as usize;
+                let digests = digests.as_ref().map(|digests| &digests[past..past + ticks]);
+                past += ticks;
+                if block < seen {
+                    continue;
+                }
                 watch.progress(block as u64, Some(total));
                 if watch.cancelled() {
                     return Err(Error::cancelled());
                 }
-                let ticks = self.trace.index().blocks[block].ticks as usize;
-                let digests = digests.as_ref().map(|digests| &digests[past..past + ticks]);
-                past += ticks;
                 let summary = summaries.as_ref().map(|summaries| &summaries[number]);
-                let rows = self.trace.block_by(&mut decoder, block, self.trace.layout().channels());
+                let rows = trace.block_by(&mut decoder, block, trace.layout().channels());
                 match self.readable(rows)? {
                     Some(rows) => {
                         self.block(&rows, digests, summary);
                         decoder.recycle(rows);
                     }
-                    None => self.interrupt(),
+                    None => self.interrupt(trace.layout()),
                 }
+                self.blocks = block + 1;
             }
         }
         Ok(())
     }
 
     /// A segment's totals are those of its blocks.
-    fn totals(&mut self, segment: usize, summaries: Option<&[BlockSummary]>) {
+    fn totals<S: Source>(&mut self, trace: &Trace<S>, segment: usize, summaries: Option<&[BlockSummary]>) {
         let Some(summaries) = summaries else { return };
-        let layout = self.trace.layout();
+        let layout = trace.layout();
         let mut totals = Totals::none(layout);
         summaries.iter().for_each(|summary| totals.add(layout, &summary.totals));
-        if totals != *self.trace.totals(segment) {
-            let first = self.trace.index().blocks[self.trace.blocks_of(segment).start].first_tick;
+        if totals != *trace.totals(segment) {
+            let first = trace.index().blocks[trace.blocks_of(segment).start].first_tick;
             let detail = "the segment's stored totals are not those of its blocks".to_owned();
             self.problem(ProblemCode::Digest, Some(first.0), detail);
         }
@@ -228,7 +250,7 @@ impl<'a, S: Source> Examination<'a, S> {
     fn readable<T>(&mut self, read: Result<T, cdt_trace::Error>) -> Result<Option<T>, Error> {
         match read {
             Ok(read) => Ok(Some(read)),
-            Err(error) if error.kind() == cdt_trace::ErrorKind::Io => Err(error.into()),
+            Err(error) if matches!(error.kind(), TraceFault::Io | TraceFault::Changed) => Err(error.into()),
             Err(error) => {
                 self.problem(ProblemCode::Damaged, None, error.to_string());
                 Ok(None)
@@ -237,8 +259,8 @@ impl<'a, S: Source> Examination<'a, S> {
     }
 
     /// After a block that cannot be read. The one after it carries all of memory, and what else ties ticks starts anew.
-    fn interrupt(&mut self) {
-        self.continuity = Continuity::new(self.trace.layout());
+    fn interrupt(&mut self, layout: &Layout) {
+        self.continuity = Continuity::new(layout);
         self.summarizer.interrupt();
     }
 

@@ -15,6 +15,7 @@ mod episodes;
 mod error;
 mod faults;
 mod focus;
+mod follow;
 mod health;
 mod lens;
 mod plan;
@@ -33,7 +34,8 @@ pub use diff::{DiffOptions, diff};
 pub use draws::{DrawChange, DrawPair, DrawView};
 pub use error::{Error, ErrorKind};
 pub use focus::{Focus, FocusDifference, FocusOutcome, Moment, Population, focus};
-pub use health::{Health, HealthVerdict, Problem, ProblemCode, health};
+pub use follow::{DiffFollower, Standing};
+pub use health::{Examination, Health, HealthVerdict, Problem, ProblemCode, health};
 pub use policy::{Action, POLICY_SCHEMA, Policy, Rule, Tolerance};
 pub use prove::{FieldProof, NotPlanted, Proof, Survivor, prove};
 pub use report::{

@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::align::{Align, Alignment, pair};
 use crate::policy::{Action, Policy, Rule};
 use crate::report::{
-    Compared, DiffReport, Ends, Episodes, LossEntry, LossReport, OneSided, PolicyReport, Reason, ReasonCode,
-    TraceFacts, Traces, Verdict,
+    Compared, DiffReport, Ends, Episodes, LossReport, OneSided, PolicyReport, Reason, ReasonCode, TraceFacts, Traces,
+    Verdict,
 };
 use crate::rules::Rules;
 use crate::ticks::{Pairing, TickSet};
@@ -149,10 +149,7 @@ impl Plan {
             compared: Compared::default(),
             policy: self.policy(),
             alignment: self.alignment.clone(),
-            loss: LossReport {
-                reference: LossEntry::list(&reference.index().loss),
-                candidate: LossEntry::list(&candidate.index().loss),
-            },
+            loss: LossReport::of(reference, candidate),
             traces: Traces { reference: TraceFacts::new(reference), candidate: TraceFacts::new(candidate) },
             ends: Ends::default(),
             proof: None,

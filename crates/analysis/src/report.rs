@@ -2,6 +2,7 @@
 //! `cdt.diff/1`; see `docs/reports.md`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroU64;
 
 use cdt_projections::Value;
@@ -335,6 +336,13 @@ pub struct LossReport {
     pub candidate: Vec<LossEntry>,
 }
 
+impl LossReport {
+    pub(crate) fn of<R: Source, C: Source>(reference: &Trace<R>, candidate: &Trace<C>) -> LossReport {
+        let ledger = |loss: &[Loss]| LossEntry::list(loss);
+        LossReport { reference: ledger(&reference.index().loss), candidate: ledger(&candidate.index().loss) }
+    }
+}
+
 /// An entry of a loss ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LossEntry {
@@ -358,6 +366,14 @@ impl LossEntry {
             detail: loss.detail.clone(),
         };
         loss.iter().map(entry).collect()
+    }
+}
+
+impl fmt::Display for LossEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LossEntry { kind, from, to, detail } = self;
+        let to = to.map_or("on".to_owned(), |to| format!("to {to}"));
+        write!(f, "{kind} from tick {from} {to}: {detail}")
     }
 }
 

@@ -7,6 +7,7 @@ use cdt_analysis::{Action, Align, Rule};
 use cdt_ingest::LogFormat;
 use cdt_projections::Window;
 use cdt_schema::{Channel, ChannelSet, Generation, Slot, Tick};
+use cdt_trace::Options;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::terminal::Color;
@@ -40,6 +41,8 @@ pub enum Command {
     Focus(Focus),
     Tick(TickArgs),
     Entity(Entity),
+    Compact(Compact),
+    Recover(Recover),
     Demo(Demo),
     Completions(Completions),
     Man(Man),
@@ -77,6 +80,16 @@ pub struct Finalize {
 pub enum Encoding {
     Live,
     Archive,
+}
+
+impl Encoding {
+    /// Size and encoding of blocks.
+    pub fn options(self) -> Options {
+        match self {
+            Encoding::Live => Options::LIVE,
+            Encoding::Archive => Options::ARCHIVE,
+        }
+    }
 }
 
 /// Turn the text log of an emulator into a trace: one instruction is one tick.
@@ -126,13 +139,29 @@ pub struct Info {
 
 /// Is a trace fit to compare? Checks every byte, digest and rng transition; lists gaps, loss and dead fields.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  cdt health ref.cdt && cdt health cand.cdt && cdt diff ref.cdt cand.cdt")]
+#[command(after_help = "\
+Examples:
+  cdt health ref.cdt && cdt health cand.cdt && cdt diff ref.cdt cand.cdt
+  cdt health --follow cand.cdt.partial          while it is being written")]
 pub struct Health {
     /// The trace.
     pub trace: PathBuf,
+    #[command(flatten)]
+    pub following: Following,
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How to read traces that are still being written.
+#[derive(Debug, ClapArgs)]
+pub struct Following {
+    /// Read what is still being written, block by block, to its end or to a verdict that no later tick can change.
+    #[arg(long)]
+    pub follow: bool,
+    /// With --follow: seconds without a new block after which a trace is taken to have no end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400), requires = "follow")]
+    pub idle_timeout: u64,
 }
 
 /// What two traces are compared by.
@@ -181,16 +210,19 @@ Examples:
   cdt diff ref.cdt cand.cdt --tolerance 'entities.*.x=ulp:4' --leave-out state.frame
   cdt diff ref.cdt cand.cdt --align rng         the candidate starts late, or has lag frames
   cdt diff ref.cdt cand.cdt --prove             would this comparison see a wrong value?
+  cdt diff --follow ref.cdt cand.cdt.partial    while the candidate still runs
   cdt diff ref.cdt cand.cdt --json | jq .first_sustained
   git bisect run sh -c 'make cand.cdt && cdt diff --git-bisect ref.cdt cand.cdt'")]
 pub struct Diff {
     #[command(flatten)]
     pub comparison: Comparison,
+    #[command(flatten)]
+    pub following: Following,
     /// Most episodes to list.
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub episodes: usize,
     /// Plant single faults in copies of the candidate, in every compared field, and say how many this comparison sees.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "follow")]
     pub prove: bool,
     /// Exit as git bisect run wants it: 0 equal, 1 diverged, 125 for everything else.
     #[arg(long, conflicts_with = "prove")]
@@ -269,6 +301,55 @@ pub struct Entity {
     /// Only these ticks; the end is exclusive.
     #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
     pub ticks: Window,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Write a trace in another encoding: the same ticks, the same digests, in fewer bytes or quicker to probe.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt compact ref.cdt -o ref-small.cdt          for keeping
+  cdt compact ref.cdt --in-place                the same, under the name it has
+  cdt compact ref-small.cdt --to live -o r.cdt  back, to the bytes that were recorded")]
+pub struct Compact {
+    /// The trace.
+    pub trace: PathBuf,
+    /// The trace to write.
+    #[arg(short, long, value_name = "TRACE", required_unless_present = "in_place", conflicts_with = "in_place")]
+    pub out: Option<PathBuf>,
+    /// Put it in the place of the one that is read, once it is complete.
+    #[arg(long)]
+    pub in_place: bool,
+    /// How to encode: archive is small, live is quick to probe.
+    #[arg(long, value_enum, default_value_t = Encoding::Archive)]
+    pub to: Encoding,
+    /// Replace the trace that stands there.
+    #[arg(short, long)]
+    pub force: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Bring back every whole block of a trace that was not finished or is damaged, and record what is lost.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt recover run.cdt.partial                   what a killed writer left, as run.cdt
+  cdt recover damaged.cdt -o whole.cdt          up to the first byte that is wrong
+
+The file that is read is left as it is. Exit code 3 says that something is lost, 0 that nothing is.")]
+pub struct Recover {
+    /// The unfinished or damaged trace.
+    pub trace: PathBuf,
+    /// The trace to write; of NAME.partial it is NAME unless another is given.
+    #[arg(short, long, value_name = "TRACE")]
+    pub out: Option<PathBuf>,
+    /// Replace the trace that stands there.
+    #[arg(short, long)]
+    pub force: bool,
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,

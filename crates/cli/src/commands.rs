@@ -3,20 +3,14 @@
 mod bisect;
 mod demo;
 mod diff;
+mod files;
 mod focus;
+mod follow;
 mod health;
 mod info;
 mod ingest;
 mod projections;
 mod shell;
-
-/// The reports that are made here, for their schemas.
-#[cfg(test)]
-pub mod reports {
-    pub use super::info::InfoJson;
-    pub use super::ingest::{FinalizeJson, ImportJson};
-    pub use super::projections::{EntityJson, TickJson};
-}
 
 use std::path::Path;
 
@@ -38,6 +32,8 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Focus(args) => focus::focus(args, terminal),
         Command::Tick(args) => projections::tick(args, terminal),
         Command::Entity(args) => projections::entity(args, terminal),
+        Command::Compact(args) => files::compact(args, terminal),
+        Command::Recover(args) => files::recover(args, terminal),
         Command::Demo(args) => demo::demo(args, terminal),
         Command::Completions(args) => shell::completions(args, terminal),
         Command::Man(args) => shell::man(args, terminal),
@@ -46,4 +42,13 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
 
 fn open(path: &Path) -> Result<Trace, Failure> {
     Ok(Trace::open(path)?)
+}
+
+/// The reports that are made here, for their schemas.
+#[cfg(test)]
+pub mod reports {
+    pub use super::files::{CompactJson, RecoverJson};
+    pub use super::info::InfoJson;
+    pub use super::ingest::{FinalizeJson, ImportJson};
+    pub use super::projections::{EntityJson, TickJson};
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
-use crate::commands::reports::{EntityJson, FinalizeJson, ImportJson, InfoJson, TickJson};
+use crate::commands::reports::{CompactJson, EntityJson, FinalizeJson, ImportJson, InfoJson, RecoverJson, TickJson};
 
 fn schema<T: JsonSchema>(title: &str) -> String {
     let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
@@ -19,6 +19,7 @@ fn the_schemas_in_docs_are_those_of_the_reports() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas");
     let all = [
         ("bisect", schema::<cdt_analysis::Bisect>("bisect")),
+        ("compact", schema::<CompactJson>("compact")),
         ("diff", schema::<cdt_analysis::DiffReport>("diff")),
         ("entity", schema::<EntityJson<'_>>("entity")),
         ("finalize", schema::<FinalizeJson<'_>>("finalize")),
@@ -26,6 +27,7 @@ fn the_schemas_in_docs_are_those_of_the_reports() {
         ("health", schema::<cdt_analysis::Health>("health")),
         ("import", schema::<ImportJson>("import")),
         ("info", schema::<InfoJson<'_, ()>>("info")),
+        ("recover", schema::<RecoverJson>("recover")),
         ("tick", schema::<TickJson<'_>>("tick")),
     ];
     let rewrite = std::env::var_os("CDT_CODEGEN").is_some();

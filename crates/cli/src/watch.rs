@@ -18,6 +18,11 @@ pub fn catch_interrupts() {
     let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
 }
 
+/// Forgets a Ctrl-C that has been heeded: the next one stops what is done then.
+pub fn forget_interrupt() {
+    INTERRUPTED.store(false, Ordering::Relaxed);
+}
+
 /// Draws a bar for work that takes over a second, on a terminal only.
 pub struct Bar {
     doing: &'static str,
@@ -30,6 +35,16 @@ impl Bar {
     #[expect(clippy::disallowed_methods, reason = "a door may ask the clock")]
     pub fn new(doing: &'static str) -> Bar {
         Bar { doing, began: Instant::now(), bar: RefCell::new(None) }
+    }
+}
+
+impl Bar {
+    /// Lets something be written that must not end up in the middle of the bar.
+    pub fn aside(&self, write: impl FnOnce()) {
+        match &*self.bar.borrow() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
     }
 }
 

@@ -37,6 +37,11 @@ impl Continuity {
         }
     }
 
+    /// Whether a tick was seen.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.last_tick.is_some()
+    }
+
     /// Checks one tick, by its index in `rows`, against those before it, and remembers it. On an error nothing is
     /// remembered.
     ///

@@ -7,7 +7,7 @@ use crate::rows::lane32;
 use crate::table::{Arity, columns};
 use crate::{
     Column, ColumnSchema, ColumnType, Continuity, Field, Generation, KindId, Layout, PageId, PlayerId, Role, Rows,
-    Scalar, ScalarType, Seq, Slot, StageId, StreamId, SyscallId, TableId, TableKind, TableSchema, Tick, Uid, Values,
+    Scalar, Seq, Slot, StageId, StreamId, SyscallId, TableId, TableKind, TableSchema, Tick, Uid, Values,
 };
 
 /// Most bytes that the rows of one tick may occupy, so that a reader's memory is bounded. A first tick with all pages of
@@ -213,26 +213,42 @@ impl RowWriter {
         self.rows.truncate(0);
     }
 
-    /// Brings the image up to date with the last tick and, at a block's first tick, replaces that tick's pages by all.
+    /// Brings the image up to date with the last tick. At a block's first tick its pages become all pages; at any other,
+    /// those that have the content they had are left out: the same memory gives the same rows, whoever tells of it.
     fn complete_memory(&mut self, id: TableId) {
-        let range = self.rows.range(id, self.rows.ticks.len() - 1);
+        let tick = self.rows.ticks.len() - 1;
+        let range = self.rows.range(id, tick);
         let page_size = self.rows.layout.memory().page_size as usize;
-        let first_of_block = self.rows.ticks.len() == 1;
         let table = &mut self.rows.tables[id.0];
-        for row in range {
-            let at = lane32(table.columns[columns::memory::PAGE].bits(row)) as usize * page_size;
-            self.image[at..at + page_size].copy_from_slice(table.columns[columns::memory::CONTENT].bytes(row));
-        }
-        if first_of_block {
-            let mut pages = Column::new(ColumnType::Scalar(ScalarType::U32));
-            let mut contents = Column::new(ColumnType::Page);
-            for (page, content) in self.image.chunks_exact(page_size).enumerate() {
-                pages.push_bits(page as u64);
-                push_bytes(&mut contents, content);
+        let mut changed = Vec::new();
+        for row in range.clone() {
+            let page = table.columns[columns::memory::PAGE].bits(row);
+            let content = table.columns[columns::memory::CONTENT].bytes(row);
+            let at = lane32(page) as usize * page_size;
+            if self.image[at..at + page_size] != *content {
+                self.image[at..at + page_size].copy_from_slice(content);
+                changed.push(page);
             }
-            table.ends[0] = u32::try_from(pages.len()).expect("pages are few");
-            table.columns = vec![pages, contents];
         }
+        let first_of_block = tick == 0;
+        if !first_of_block && changed.len() == range.len() {
+            return;
+        }
+        let pages = self.rows.layout.memory().pages;
+        let pages = if first_of_block { (0..u64::from(pages)).collect() } else { changed };
+        table.columns.iter_mut().for_each(|column| column.truncate(range.start));
+        table.ends[tick] = u32::try_from(range.start + pages.len()).expect("a block's rows stay below 2^32");
+        for page in pages {
+            let at = lane32(page) as usize * page_size;
+            table.columns[columns::memory::PAGE].push_bits(page);
+            push_bytes(&mut table.columns[columns::memory::CONTENT], &self.image[at..at + page_size]);
+        }
+    }
+
+    /// Whether a page has this content already.
+    fn is_known(&self, page: PageId, content: &[u8]) -> bool {
+        let at = page.0 as usize * content.len();
+        self.continuity.has_begun() && self.image[at..at + content.len()] == *content
     }
 }
 
@@ -510,6 +526,37 @@ impl TickBuilder<'_> {
         columns[columns::memory::PAGE].push_bits(u64::from(page.0));
         push_bytes(&mut columns[columns::memory::CONTENT], content);
         Ok(())
+    }
+
+    /// All rows of a tick of a trace of the same layout, by its index in `rows`.
+    ///
+    /// # Panics
+    /// If the layout is another one, or a channel is not loaded.
+    pub fn copy(&mut self, rows: &Rows, tick: usize) {
+        let layout = self.writer.rows.layout.clone();
+        assert!(Arc::ptr_eq(&layout, &rows.layout) || layout == rows.layout, "rows of another layout");
+        for (index, schema) in layout.tables().iter().enumerate() {
+            let id = TableId(index);
+            let range = rows.range(id, tick);
+            if schema.kind == TableKind::Memory {
+                range.for_each(|row| self.copy_page(&rows.table(id).columns, row));
+                continue;
+            }
+            let columns = self.writer.rows.tables[id.0].columns.iter_mut();
+            columns.zip(&rows.table(id).columns).for_each(|(column, from)| column.extend_from(from, range.clone()));
+        }
+    }
+
+    /// A block begins with all pages, of which few have changed: the others would make the tick larger than it was.
+    fn copy_page(&mut self, from: &[Column], row: usize) {
+        let page = from[columns::memory::PAGE].bits(row);
+        let content = from[columns::memory::CONTENT].bytes(row);
+        if !self.writer.is_known(PageId(lane32(page)), content) {
+            let id = self.writer.rows.layout.table(TableKind::Memory).expect("the layout has the table that is copied");
+            let columns = &mut self.writer.rows.tables[id.0].columns;
+            columns[columns::memory::PAGE].push_bits(page);
+            push_bytes(&mut columns[columns::memory::CONTENT], content);
+        }
     }
 
     /// Takes the tick into the block.

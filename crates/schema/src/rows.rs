@@ -144,7 +144,18 @@ impl Column {
         }
     }
 
-    fn truncate(&mut self, rows: usize) {
+    /// Appends some rows of a column of the same type.
+    pub(crate) fn extend_from(&mut self, other: &Column, rows: Range<usize>) {
+        match (self, other) {
+            (Column::W8(lanes), Column::W8(from)) => lanes.extend_from_slice(&from[rows]),
+            (Column::W32(lanes), Column::W32(from)) => lanes.extend_from_slice(&from[rows]),
+            (Column::W64(lanes), Column::W64(from)) => lanes.extend_from_slice(&from[rows]),
+            (Column::Bytes(ragged), Column::Bytes(from)) => rows.for_each(|row| ragged.push(from.get(row))),
+            _ => panic!("the columns are of other types"),
+        }
+    }
+
+    pub(crate) fn truncate(&mut self, rows: usize) {
         match self {
             Column::W8(lanes) => lanes.truncate(rows),
             Column::W32(lanes) => lanes.truncate(rows),

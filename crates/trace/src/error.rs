@@ -34,6 +34,10 @@ pub enum ErrorKind {
     Row,
     /// The output exists and was not to be overwritten, or another writer holds it.
     Exists,
+    /// The file is not the one that was opened any more.
+    Changed,
+    /// The work was stopped on request.
+    Cancelled,
 }
 
 impl Error {
@@ -48,12 +52,20 @@ impl Error {
 
     /// A broken rule of the format at a byte of the file.
     pub(crate) fn damaged(offset: u64, rule: impl fmt::Display) -> Error {
-        let message = format!("damaged at byte {offset}: {rule}; make the trace again from its source");
-        Error { kind: ErrorKind::Damaged { offset }, message }
+        Error { kind: ErrorKind::Damaged { offset }, message: format!("damaged at byte {offset}: {rule}") }
+    }
+
+    pub(crate) fn cancelled() -> Error {
+        Error::new(ErrorKind::Cancelled, "stopped on request; nothing was written")
     }
 
     pub(crate) fn io(path: &Path, doing: &str, error: &io::Error) -> Error {
         Error { kind: ErrorKind::Io, message: format!("{}: cannot {doing}: {error}", path.display()) }
+    }
+
+    /// What is wrong, without what to do about it.
+    pub(crate) fn fault(&self) -> &str {
+        &self.message
     }
 
     /// The same error with the file's name in front.
@@ -65,7 +77,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        if matches!(self.kind, ErrorKind::Damaged { .. }) {
+            f.write_str("; make the trace again from its source, or bring back what is whole with `cdt recover`")?;
+        }
+        Ok(())
     }
 }
 

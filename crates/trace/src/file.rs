@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, Tick, TickBuilder};
 use tempfile::{NamedTempFile, TempPath};
@@ -13,13 +14,16 @@ use crate::{
     BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, Opening, Options, Totals, TraceIndex,
 };
 
-/// Bytes gathered before they are written to the file.
-const WRITE_SIZE: usize = 1 << 18;
-
 /// Writes a trace beside its final name and moves it there when it is complete. Dropped before that, it leaves nothing.
 #[derive(Debug)]
 pub struct TraceWriter {
     encoder: Encoder,
+    file: UnfinishedFile,
+}
+
+/// The file of a trace in the making, beside the name that it will get. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct UnfinishedFile {
     file: NamedTempFile,
     path: PathBuf,
     overwrite: bool,
@@ -48,43 +52,10 @@ impl TraceWriter {
         layout: Arc<Layout>,
         options: Options,
     ) -> Result<TraceWriter, Error> {
-        if path.is_dir() {
-            return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
-        }
-        if !overwrite && path.exists() {
-            return Err(exists(path));
-        }
-        // What a link leads to is replaced, not the link.
-        let target = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
-        let path = target.as_deref().unwrap_or(path);
-        if path.exists() && !path.is_file() {
-            let rule = "this is no regular file, and cannot be replaced by a trace";
-            return Err(Error::new(ErrorKind::Io, format!("{}: {rule}", path.display())));
-        }
-        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name());
-        let Some(name) = name else {
-            return Err(Error::new(ErrorKind::Io, format!("{}: this is not the name of a file", path.display())));
-        };
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let partial = folder.join(name).with_added_extension("partial");
-        if overwrite && partial.exists() {
-            clear_stale(&partial)?;
-        }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(name).suffix(".partial").rand_bytes(0);
-        // Temporary files are private by default; a trace is a file like any other, for the umask to say.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => taken(&partial),
-            _ => Error::io(path, "create the trace", &error),
-        })?;
-        // The lock tells a writer at work from what a killed one left. Where files cannot be locked, nothing is told.
-        if let Err(std::fs::TryLockError::WouldBlock) = file.as_file().try_lock() {
-            return Err(taken(&partial));
-        }
-        let encoder = Encoder::new(meta, layout, options);
-        Ok(TraceWriter { encoder, file, path: path.to_owned(), overwrite })
+        let file = UnfinishedFile::create(path, overwrite, "partial")?;
+        let mut writer = TraceWriter { encoder: Encoder::new(meta, layout, options), file };
+        writer.write_out()?;
+        Ok(writer)
     }
 
     /// Adds a tick, which `fill` fills with its rows.
@@ -97,10 +68,19 @@ impl TraceWriter {
         fill: impl FnOnce(&mut TickBuilder<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.encoder.append(tick, fill)?;
-        if self.encoder.output_len() >= WRITE_SIZE {
-            self.write_out()?;
-        }
-        Ok(())
+        Ok(self.write_out()?)
+    }
+
+    /// Adds a tick of a trace of the same layout, by its index in `rows`.
+    ///
+    /// # Errors
+    /// The rule that the tick breaks, or why the file could not be written.
+    ///
+    /// # Panics
+    /// If the layout is another one, or a channel is not loaded.
+    pub fn append_rows(&mut self, rows: &Rows, index: usize) -> Result<(), Error> {
+        self.encoder.append_rows(rows, index)?;
+        self.write_out()
     }
 
     /// Writes an entry of the loss ledger.
@@ -135,17 +115,71 @@ impl TraceWriter {
     pub fn complete(mut self, end_reason: &str) -> Result<Finished, Error> {
         self.write_out()?;
         let (bytes, digest) = self.encoder.finish(end_reason);
-        let file = self.file.as_file_mut();
-        file.write_all(&bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(|error| Error::io(&self.path, "write the trace", &error))?;
-        Ok(Finished { file: self.file, path: self.path, overwrite: self.overwrite, digest })
+        self.file.complete(&bytes, digest)
     }
 
+    /// Writes every block that is complete: a killed writer costs no more than the block in flight.
     fn write_out(&mut self) -> Result<(), Error> {
-        let bytes = self.encoder.take_output();
-        let written = self.file.as_file_mut().write_all(&bytes);
+        if self.encoder.output_len() == 0 {
+            return Ok(());
+        }
+        self.file.write(&self.encoder.take_output())
+    }
+}
+
+impl UnfinishedFile {
+    /// Makes the file at `path` with the suffix appended, which tells what is at work on it and which a second one of the
+    /// same kind finds taken.
+    pub(crate) fn create(path: &Path, overwrite: bool, suffix: &str) -> Result<UnfinishedFile, Error> {
+        if path.is_dir() {
+            return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
+        }
+        if !overwrite && path.exists() {
+            return Err(exists(path));
+        }
+        // What a link leads to is replaced, not the link.
+        let target = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
+        let path = target.as_deref().unwrap_or(path);
+        if path.exists() && !path.is_file() {
+            let rule = "this is no regular file, and cannot be replaced by a trace";
+            return Err(Error::new(ErrorKind::Io, format!("{}: {rule}", path.display())));
+        }
+        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name());
+        let Some(name) = name else {
+            return Err(Error::new(ErrorKind::Io, format!("{}: this is not the name of a file", path.display())));
+        };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let partial = folder.join(name).with_added_extension(suffix);
+        if overwrite && partial.exists() {
+            clear_stale(&partial)?;
+        }
+        let mut builder = tempfile::Builder::new();
+        let ending = format!(".{suffix}");
+        builder.prefix(name).suffix(&ending).rand_bytes(0);
+        // Temporary files are private by default; a trace is a file like any other, for the umask to say.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => taken(&partial),
+            _ => Error::io(path, "create the trace", &error),
+        })?;
+        // The lock tells a writer at work from what a killed one left. Where files cannot be locked, nothing is told. Who
+        // holds it before us does so for a moment, to see whether there is a writer.
+        let _ = file.as_file().lock();
+        Ok(UnfinishedFile { file, path: path.to_owned(), overwrite })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.file.as_file_mut().write_all(bytes);
         written.map_err(|error| Error::io(&self.path, "write the trace", &error))
+    }
+
+    /// Takes the last bytes of a trace of that content digest.
+    pub(crate) fn complete(mut self, bytes: &[u8], digest: Digest) -> Result<Finished, Error> {
+        self.write(bytes)?;
+        let synced = self.file.as_file().sync_all();
+        synced.map_err(|error| Error::io(&self.path, "write the trace", &error))?;
+        Ok(Finished { file: self.file, path: self.path, overwrite: self.overwrite, digest })
     }
 }
 
@@ -344,6 +378,16 @@ pub struct Trace<S = File> {
     source: S,
     name: PathBuf,
     index: TraceIndex,
+    /// How the file was when it was opened.
+    stamp: Option<Stamp>,
+}
+
+/// What tells a file that was written to from one that was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    /// `None` where the file system keeps no such time.
+    modified: Option<SystemTime>,
 }
 
 impl Trace<File> {
@@ -356,8 +400,39 @@ impl Trace<File> {
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
             return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
         }
-        Trace::from_source(file, path)
+        let stamp = Stamp::of(&file, path)?;
+        Ok(Trace { stamp: Some(stamp), ..Trace::from_source(file, path)? })
     }
+
+    /// Whether the file is as it was when it was opened. A trace that takes another's name leaves what is open alone; one
+    /// that is written over it does not, and what was read before and after may not belong together.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Changed`] if it was written to.
+    pub fn check_unchanged(&self) -> Result<(), Error> {
+        if self.stamp.is_some_and(|stamp| Stamp::of(&self.source, &self.name).ok() != Some(stamp)) {
+            let rule =
+                "the file was written to while it was read, so nothing can be said of it; try again when it rests";
+            return Err(Error::new(ErrorKind::Changed, format!("{}: {rule}", self.name.display())));
+        }
+        Ok(())
+    }
+}
+
+impl Stamp {
+    fn of(file: &File, name: &Path) -> Result<Stamp, Error> {
+        let metadata = file.metadata().map_err(|error| Error::io(name, "tell the trace's length", &error))?;
+        Ok(Stamp { len: metadata.len(), modified: metadata.modified().ok() })
+    }
+}
+
+/// Why bytes could not be read that were there before.
+pub(crate) fn unreadable(name: &Path, error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        let rule = "the file became shorter while it was read: somebody cut or replaced it; try again when it rests";
+        return Error::new(ErrorKind::Changed, format!("{}: {rule}", name.display()));
+    }
+    Error::io(name, "read the trace", error)
 }
 
 impl<S: Source> Trace<S> {
@@ -370,10 +445,10 @@ impl<S: Source> Trace<S> {
         let mut opening = Opening::new(len);
         let mut bytes = Vec::new();
         while let Some(range) = opening.want() {
-            source.read(range, &mut bytes).map_err(|error| Error::io(name, "read the trace", &error))?;
+            source.read(range, &mut bytes).map_err(|error| unreadable(name, &error))?;
             opening.feed(&bytes).map_err(|error| error.in_file(name))?;
         }
-        Ok(Trace { source, name: name.to_owned(), index: opening.finish() })
+        Ok(Trace { source, name: name.to_owned(), index: opening.finish(), stamp: None })
     }
 
     /// Provenance, layout, loss, blocks and ticks.
@@ -419,13 +494,16 @@ impl<S: Source> Trace<S> {
     pub fn block_by(&self, decoder: &mut BlockDecoder, block: usize, channels: ChannelSet) -> Result<Rows, Error> {
         let entry: &BlockEntry = &self.index.blocks[block];
         let read = |range: Range<u64>, into: &mut Vec<u8>| {
-            self.source.read(range, into).map_err(|error| Error::io(&self.name, "read the trace", &error))
+            self.source.read(range, into).map_err(|error| unreadable(&self.name, &error))
         };
         let rows = decoder.decode(&self.index.layout, entry, channels, read).and_then(|rows| {
             let rule = "the block's ticks are not those that the index gives";
             if self.index.has_exactly(rows.ticks()) { Ok(rows) } else { Err(Error::damaged(entry.offset, rule)) }
         });
-        rows.map_err(|error| if error.kind() == ErrorKind::Io { error } else { error.in_file(&self.name) })
+        rows.map_err(|error| match error.kind() {
+            ErrorKind::Io | ErrorKind::Changed => error,
+            _ => error.in_file(&self.name),
+        })
     }
 
     /// The digest of every tick of a segment. Segments follow one another and cover the trace; [`Trace::segments`] tells
@@ -483,7 +561,7 @@ impl<S: Source> Trace<S> {
 
     fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        self.source.read(range, &mut bytes).map_err(|error| Error::io(&self.name, "read the trace", &error))?;
+        self.source.read(range, &mut bytes).map_err(|error| unreadable(&self.name, &error))?;
         Ok(bytes)
     }
 }

@@ -110,6 +110,8 @@ pub struct TraceIndex {
     /// Why the run ended.
     pub end_reason: String,
     pub(crate) segments: Vec<SegmentEntry>,
+    /// Where the entries of the loss ledger stand.
+    pub(crate) loss_offsets: Vec<u64>,
 }
 
 impl TraceIndex {
@@ -276,11 +278,12 @@ impl Opening {
             content_digest: self.index.content_digest,
             end_reason: self.index.end_reason,
             segments: self.index.entries,
+            loss_offsets: self.index.losses.iter().map(|&(offset, _)| offset).collect(),
         }
     }
 }
 
-fn read_meta(head: &[u8]) -> Result<(Meta, Arc<Layout>), String> {
+pub(crate) fn read_meta(head: &[u8]) -> Result<(Meta, Arc<Layout>), String> {
     let record = records::access::<ArchivedMetaRecord>(head)?;
     Ok((record.meta()?, Arc::new(record.layout()?)))
 }

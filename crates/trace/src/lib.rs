@@ -7,25 +7,34 @@
 
 mod block;
 mod codec;
+mod compact;
 mod draws;
 mod encoder;
 mod error;
 mod file;
+mod follow;
 mod frame;
+mod growing;
 mod index;
+mod index_writer;
 mod meta;
 mod records;
+mod recover;
 mod section;
 mod splice;
 mod summary;
 mod watch;
 
 pub use block::BlockDecoder;
+pub use compact::compact;
 pub use encoder::{Encoder, Encoding, Options};
 pub use error::{Error, ErrorKind};
 pub use file::{Finished, Source, Trace, TraceWriter};
+pub use follow::{Follower, Section};
+pub use growing::{GrowingTrace, Snapshot, WriterState};
 pub use index::{BlockEntry, Opening, TickRun, TraceIndex};
 pub use meta::{Loss, LossKind, Meta, Producer, Program, Run};
+pub use recover::{Recovered, Recovery, recover};
 pub use splice::{Spliced, splice};
 pub use summary::{BlockSummary, Change, Summarizer, Totals, diagnostic_channels};
 pub use watch::{Unwatched, Watch};

@@ -42,6 +42,12 @@ impl Tag {
             Tag::Footer => *b"FOOT",
         }
     }
+
+    /// What the section is of which these are the first bytes.
+    fn of(bytes: &[u8]) -> Option<Tag> {
+        const ALL: [Tag; 5] = [Tag::Meta, Tag::Block, Tag::Loss, Tag::Segment, Tag::Footer];
+        ALL.into_iter().find(|tag| bytes.starts_with(&tag.bytes()))
+    }
 }
 
 /// A checked section header.
@@ -123,6 +129,15 @@ pub(crate) fn read_header(tag: Tag, offset: u64, bytes: &[u8], end: u64) -> Resu
     Ok(SectionHeader { head_len, tail_len, head_checksum: u64_at(16) })
 }
 
+/// Checks the header of a section that begins at `offset`, whatever it is. Where it ends is not: the file may still grow.
+pub(crate) fn read_next_header(offset: u64, bytes: &[u8]) -> Result<(Tag, SectionHeader), Error> {
+    let Some(tag) = Tag::of(bytes) else {
+        let got = bytes[..bytes.len().min(4)].escape_ascii();
+        return Err(Error::damaged(offset, format!("a section is expected, not {got:?}")));
+    };
+    Ok((tag, read_header(tag, offset, bytes, u64::MAX)?))
+}
+
 impl SectionHeader {
     /// Where the head of the section at `offset` stands in the file.
     pub(crate) fn head(&self, offset: u64) -> Range<u64> {
@@ -170,8 +185,8 @@ pub(crate) fn trailer(footer: u64) -> [u8; 24] {
 /// Checks the trailer of a file of `file_len` bytes and gives the footer's offset.
 pub(crate) fn read_trailer(bytes: &[u8; 24], file_len: u64) -> Result<u64, Error> {
     if bytes[16..] != END_MAGIC {
-        let rule = "the trace is not finished: its end is missing. Either its writer is still at work, or it was \
-                    stopped before it was done; record or finalize it again";
+        let rule = "the trace is not finished: its end is missing. If its writer is still at work, follow it with \
+                    `cdt health --follow` or `cdt diff --follow`; if not, `cdt recover` brings back every complete block";
         return Err(Error::new(ErrorKind::Incomplete, rule));
     }
     let offset = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes"));

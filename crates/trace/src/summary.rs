@@ -56,6 +56,16 @@ impl Totals {
         }
     }
 
+    /// Of no tick of the same layout.
+    pub(crate) fn cleared(&self) -> Totals {
+        Totals {
+            rows: vec![0; self.rows.len()],
+            ticks_with_input: 0,
+            changed: vec![Change::default(); self.changed.len()],
+            diagnostics: vec![Digest(0); self.diagnostics.len()],
+        }
+    }
+
     /// Adds the ticks that follow these.
     pub fn add(&mut self, layout: &Layout, next: &Totals) {
         let mut changed = self.changed.iter_mut().zip(&next.changed);

@@ -181,8 +181,9 @@ fn what_is_no_trace_is_told_as_such() {
         "fixture: a trace of format version 9, but this cdt reads version 1 alone; make the trace again with this cdt, or \
          read it with the one that wrote it"
     );
-    let unfinished = "fixture: the trace is not finished: its end is missing. Either its writer is still at work, or it \
-                      was stopped before it was done; record or finalize it again";
+    let unfinished = "fixture: the trace is not finished: its end is missing. If its writer is still at work, follow it \
+                      with `cdt health --follow` or `cdt diff --follow`; if not, `cdt recover` brings back every complete \
+                      block";
     assert_eq!(message(&good[..good.len() / 2]), unfinished);
     assert_eq!(open(good[..good.len() - 1].to_vec()).unwrap_err().kind(), ErrorKind::Incomplete);
     let in_header = "fixture: the trace is not finished: it ends inside its header; record or finalize it again";
@@ -192,7 +193,7 @@ fn what_is_no_trace_is_told_as_such() {
     assert_eq!(
         message(&damaged),
         "fixture: damaged at byte 48: the checksum of the section's head does not match; make the trace again from its \
-         source"
+         source, or bring back what is whole with `cdt recover`"
     );
 }
 

@@ -1,10 +1,11 @@
 //! `diff`.
 
 use cdt_analysis::{
-    Action, Alignment, Cause, CauseClass, ChannelReport, Compared, DiffOptions, DiffReport, EpisodeKind, EpisodeReport,
-    Mismatch, Policy, PolicyReport, Proof, Reason, ReasonCode, Verdict, Within,
+    Action, Align, Alignment, Cause, CauseClass, ChannelReport, Compared, DiffOptions, DiffReport, EpisodeKind,
+    EpisodeReport, LossReport, Mismatch, Policy, PolicyReport, Proof, Reason, ReasonCode, Verdict, Within,
 };
 
+use super::follow::{self, FollowedDiff};
 use super::open;
 use crate::args;
 use crate::exit::{Exit, Failure};
@@ -28,12 +29,23 @@ pub fn diff(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 fn compare(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (reference, candidate) = (open(&args.comparison.reference)?, open(&args.comparison.candidate)?);
+    let paths = [args.comparison.reference.as_path(), args.comparison.candidate.as_path()];
     let options = DiffOptions { episodes: args.episodes, ..options(&args.comparison)? };
-    let report = {
+    let FollowedDiff { report, is_whole } = if args.following.follow {
+        if options.align != Align::Tick {
+            return Err(Failure(
+                "--follow pairs ticks by their numbers; align by others when both are whole".to_owned(),
+            ));
+        }
+        follow::diff(paths, &args.following, &options, terminal)?
+    } else {
+        let (reference, candidate) = (open(paths[0])?, open(paths[1])?);
         let bar = Bar::new(if args.prove { "proving" } else { "comparing" });
         let run = if args.prove { cdt_analysis::prove } else { cdt_analysis::diff };
-        run(&reference, &candidate, &options, &bar)?
+        let report = run(&reference, &candidate, &options, &bar)?;
+        reference.check_unchanged()?;
+        candidate.check_unchanged()?;
+        FollowedDiff { report, is_whole: true }
     };
     if args.comparison.json {
         terminal.print_json(&report)?;
@@ -41,7 +53,20 @@ fn compare(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         terminal.print(&page(&report, &command("focus", &args.comparison), terminal))?;
     }
     let seen = report.proof.as_ref().is_none_or(Proof::is_complete);
-    Ok(if seen { exit(report.verdict) } else { Exit::CannotSay })
+    // What has no end may have parted behind what was seen of it.
+    let is_told = seen && (is_whole || report.verdict != Verdict::Equal);
+    Ok(if is_told { exit(report.verdict) } else { Exit::CannotSay })
+}
+
+/// A difference, in a line.
+pub fn glimpse(first: &Mismatch) -> String {
+    let (reference, candidate) = (side(&first.reference), side(&first.candidate));
+    let values = format!("reference {reference}, candidate {candidate}");
+    format!("tick {} differs, {}: {values}; whether it lasts is not known yet", first.tick, first.path)
+}
+
+fn side(value: &Option<cdt_projections::Value>) -> String {
+    value.as_ref().map_or("nothing".to_owned(), ToString::to_string)
 }
 
 /// The command of that name for a comparison as it was typed.
@@ -156,12 +181,14 @@ fn headline(page: &mut Page<'_>, report: &DiffReport) {
         (Verdict::NotComparable, ..) => return page.headline(Mark::Unsure, "NOT COMPARABLE"),
         (_, Some(lasting), _) => match report.parted {
             Some(parted) if parted == lasting.tick => {
-                format!("DIVERGED for good at tick {}: {}", lasting.tick, lasting.path)
+                format!("DIVERGED {} at tick {}: {}", for_good(report), lasting.tick, lasting.path)
             }
             Some(parted) => {
                 format!(
-                    "DIVERGED at tick {}: {}; healed, and from tick {parted} on for good",
-                    lasting.tick, lasting.path
+                    "DIVERGED at tick {}: {}; healed, and from tick {parted} on {}",
+                    lasting.tick,
+                    lasting.path,
+                    for_good(report)
                 )
             }
             None => format!("DIVERGED at tick {}, and healed: {}", lasting.tick, lasting.path),
@@ -170,6 +197,12 @@ fn headline(page: &mut Page<'_>, report: &DiffReport) {
         (_, None, None) => "DIVERGED".to_owned(),
     };
     page.headline(Mark::Bad, &text);
+}
+
+/// How long a difference lasts that reaches the end of what was compared. Nobody knows that where a run has no end.
+fn for_good(report: &DiffReport) -> &'static str {
+    let mut losses = report.loss.reference.iter().chain(&report.loss.candidate);
+    if losses.any(|loss| loss.to.is_none()) { "as far as is known" } else { "for good" }
 }
 
 /// A candidate that stops early must not pass for a whole one, so that stands in the first line.
@@ -220,8 +253,6 @@ pub fn reason_text(reason: &Reason) -> String {
 }
 
 fn mismatch(page: &mut Page<'_>, label: &str, mismatch: &Mismatch) {
-    let side =
-        |value: &Option<cdt_projections::Value>| value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
     if mismatch.cause.class == CauseClass::MissingTick {
         return page.field(label, &format!("tick {}, which one of the two lacks", mismatch.tick));
     }
@@ -283,8 +314,6 @@ fn channel_text(channel: &ChannelReport) -> String {
         }
     };
     if let Some(first) = &channel.first_diagnostic {
-        let side =
-            |value: &Option<cdt_projections::Value>| value.as_ref().map_or("nothing".to_owned(), ToString::to_string);
         let (reference, candidate) = (side(&first.reference), side(&first.candidate));
         text.push_str(&format!(
             "; a diagnostic from tick {} on, {}: {reference} became {candidate}",
@@ -332,10 +361,13 @@ fn certificate(page: &mut Page<'_>, report: &DiffReport) {
             page.field("ends", &format!("the {name} alone has {text} those that both have{hint}"));
         }
     }
-    for (name, loss) in [("reference", &report.loss.reference), ("candidate", &report.loss.candidate)] {
-        for entry in loss {
-            page.field("loss", &format!("{name}: {} from tick {}: {}", entry.kind, entry.from, entry.detail));
-        }
+    losses(page, &report.loss);
+}
+
+/// The loss ledgers of both.
+pub fn losses(page: &mut Page<'_>, loss: &LossReport) {
+    for (name, loss) in [("reference", &loss.reference), ("candidate", &loss.candidate)] {
+        loss.iter().for_each(|entry| page.field("loss", &format!("{name}: {entry}")));
     }
 }
 

@@ -23,6 +23,8 @@ pub fn focus(args: &args::Focus, terminal: &Terminal) -> Result<Exit, Failure> {
         let bar = Bar::new("comparing");
         cdt_analysis::focus(&reference, &candidate, args.tick, args.history, &options, &bar)?
     };
+    reference.check_unchanged()?;
+    candidate.check_unchanged()?;
     match outcome {
         FocusOutcome::Nothing(report) => {
             if args.comparison.json {
@@ -69,6 +71,7 @@ fn page(focus: &Focus, terminal: &Terminal) -> String {
     ] {
         page.list(label, list);
     }
+    diff::losses(&mut page, &focus.loss);
     if !focus.draws.is_empty() {
         page.line("");
         let header = ["draw", "", "reference", "candidate", "callers"].map(str::to_owned);

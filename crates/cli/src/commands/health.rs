@@ -2,7 +2,7 @@
 
 use cdt_analysis::{Health, HealthVerdict};
 
-use super::open;
+use super::{follow, open};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -11,10 +11,14 @@ use crate::watch::Bar;
 
 /// Examines a trace.
 pub fn health(args: &args::Health, terminal: &Terminal) -> Result<Exit, Failure> {
-    let trace = open(&args.trace)?;
-    let report = {
+    let report = if args.following.follow {
+        follow::health(&args.trace, &args.following, terminal)?
+    } else {
+        let trace = open(&args.trace)?;
         let bar = Bar::new("examining");
-        cdt_analysis::health(&trace, &bar)?
+        let report = cdt_analysis::health(&trace, &bar)?;
+        trace.check_unchanged()?;
+        report
     };
     if args.json {
         terminal.print_json(&report)?;
@@ -49,8 +53,7 @@ fn page(report: &Health, terminal: &Terminal) -> String {
     let ticks = counted(report.trace.ticks, "tick");
     page.field("checked", &format!("{ticks}, {}: checksums, digests, continuity", counted(report.rows, "row")));
     page.list("gaps", &report.gaps);
-    let loss: Vec<String> =
-        report.loss.iter().map(|loss| format!("{} from tick {}: {}", loss.kind, loss.from, loss.detail)).collect();
+    let loss: Vec<String> = report.loss.iter().map(ToString::to_string).collect();
     page.list("loss", &loss);
     if let Some(ticks) = report.ticks_with_input {
         page.field("input", &format!("in {} of {}", thousands(ticks), counted(report.trace.ticks, "tick")));

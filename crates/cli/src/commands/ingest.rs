@@ -1,7 +1,6 @@
 //! `finalize` and `import`.
 
 use cdt_ingest::{Destination, Finalize, Finalized, Import, Input, RunOutcome};
-use cdt_trace::Options;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -34,10 +33,7 @@ pub fn finalize(args: &args::Finalize, terminal: &Terminal) -> Result<Exit, Fail
         destination: destination(args)?,
         overwrite: args.force,
         truncated_tail: args.truncated_tail,
-        options: match args.encoding {
-            args::Encoding::Live => Options::LIVE,
-            args::Encoding::Archive => Options::ARCHIVE,
-        },
+        options: args.encoding.options(),
     };
     let report = {
         let bar = Bar::new("finalizing");

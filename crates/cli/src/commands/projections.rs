@@ -1,5 +1,6 @@
 //! `tick` and `entity`.
 
+use cdt_analysis::LossEntry;
 use cdt_projections::{Life, Lives, TickView, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub struct TickJson<'a> {
     schema: &'static str,
     #[serde(flatten)]
     view: &'a TickView,
+    loss: &'a [LossEntry],
 }
 
 /// Shows one tick.
@@ -29,13 +31,17 @@ pub fn tick(args: &args::TickArgs, terminal: &Terminal) -> Result<Exit, Failure>
         let message = format!("{}: the trace declares no channel {absent}", args.trace.display());
         return Err(Failure(message));
     }
+    let loss = LossEntry::list(&trace.index().loss);
     let Some(view) = cdt_projections::tick(&trace, args.tick, channels)? else {
-        let message =
+        let mut message =
             format!("{}: the trace has no tick {}; `cdt info` shows its ticks", args.trace.display(), args.tick);
+        let lost = trace.index().loss.iter().filter(|loss| loss.touches(args.tick, args.tick));
+        lost.for_each(|loss| message.push_str(&format!("; lost: {loss}")));
         return Err(Failure(message));
     };
+    trace.check_unchanged()?;
     if args.json {
-        terminal.print_json(&TickJson { schema: "cdt.tick/1", view: &view })?;
+        terminal.print_json(&TickJson { schema: "cdt.tick/1", view: &view, loss: &loss })?;
         return Ok(Exit::Yes);
     }
     let mut page = Page::new(terminal);
@@ -52,6 +58,7 @@ pub fn tick(args: &args::TickArgs, terminal: &Terminal) -> Result<Exit, Failure>
             }
         }
     }
+    losses(&mut page, &loss);
     terminal.print(&page.finish())?;
     Ok(Exit::Yes)
 }
@@ -65,6 +72,7 @@ pub struct EntityJson<'a> {
     slot: u32,
     fields: &'a [String],
     lives: Vec<LifeJson<'a>>,
+    loss: &'a [LossEntry],
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -98,10 +106,12 @@ pub fn entity(args: &args::Entity, terminal: &Terminal) -> Result<Exit, Failure>
         }
         lives
     };
+    trace.check_unchanged()?;
+    let loss = LossEntry::list(&trace.index().loss);
     if args.json {
-        terminal.print_json(&entity_json(&lives))?;
+        terminal.print_json(&entity_json(&lives, &loss))?;
     } else {
-        terminal.print(&entity_page(&lives, terminal))?;
+        terminal.print(&entity_page(&lives, &loss, terminal))?;
     }
     if lives.lives.is_empty() {
         let what = name.generation.map_or("no one".to_owned(), |generation| format!("no generation {generation}"));
@@ -111,13 +121,14 @@ pub fn entity(args: &args::Entity, terminal: &Terminal) -> Result<Exit, Failure>
     Ok(Exit::Yes)
 }
 
-fn entity_json(lives: &Lives) -> EntityJson<'_> {
+fn entity_json<'a>(lives: &'a Lives, loss: &'a [LossEntry]) -> EntityJson<'a> {
     EntityJson {
         schema: "cdt.entity/1",
         kind: &lives.kind,
         slot: lives.slot.0,
         fields: &lives.fields,
         lives: lives.lives.iter().map(life_json).collect(),
+        loss,
     }
 }
 
@@ -126,7 +137,7 @@ fn life_json(life: &Life) -> LifeJson<'_> {
     LifeJson { generation: life.generation.0, ticks }
 }
 
-fn entity_page(lives: &Lives, terminal: &Terminal) -> String {
+fn entity_page(lives: &Lives, loss: &[LossEntry], terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
     for (index, life) in lives.lives.iter().enumerate() {
         if index > 0 {
@@ -143,5 +154,14 @@ fn entity_page(lives: &Lives, terminal: &Terminal) -> String {
         let rows: Vec<Vec<String>> = life.ticks.iter().map(row).collect();
         page.table(&header, &rows);
     }
+    losses(&mut page, loss);
     page.finish()
+}
+
+/// What the trace has lost, below what it shows.
+fn losses(page: &mut Page<'_>, loss: &[LossEntry]) {
+    if !loss.is_empty() {
+        page.line("");
+        page.list("loss", &loss.iter().map(ToString::to_string).collect::<Vec<String>>());
+    }
 }

@@ -1,0 +1,140 @@
+//! `compact` and `recover`: a trace becomes another file of the same ticks.
+
+use std::path::PathBuf;
+
+use cdt_analysis::LossEntry;
+use cdt_trace::Trace;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::open;
+use crate::args;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{Mark, Terminal};
+use crate::text::{Page, counted, thousands};
+use crate::watch::Bar;
+
+/// The JSON report of `compact`.
+#[derive(Serialize, JsonSchema)]
+pub struct CompactJson {
+    #[schemars(extend("const" = "cdt.compact/1"))]
+    schema: &'static str,
+    path: String,
+    encoding: &'static str,
+    ticks: u64,
+    content_digest: String,
+    bytes_before: u64,
+    bytes_after: u64,
+    loss: Vec<LossEntry>,
+}
+
+/// Writes a trace in another encoding.
+pub fn compact(args: &args::Compact, terminal: &Terminal) -> Result<Exit, Failure> {
+    let trace = open(&args.trace)?;
+    let out = args.out.as_ref().unwrap_or(&args.trace);
+    let same = |out| Some(std::fs::canonicalize(out).ok()? == std::fs::canonicalize(&args.trace).ok()?);
+    if !args.in_place && same(out) == Some(true) {
+        return Err(Failure(format!("{}: this is what is read; pass --in-place to replace it", out.display())));
+    }
+    let before = trace.stored_bytes()?;
+    {
+        let bar = Bar::new("compacting");
+        let overwrite = args.force || args.in_place;
+        let finished = cdt_trace::compact(&trace, out, overwrite, args.to.options(), &bar)?;
+        trace.check_unchanged()?;
+        finished.publish()?;
+    }
+    let index = trace.index();
+    let report = CompactJson {
+        schema: "cdt.compact/1",
+        path: out.display().to_string(),
+        encoding: match args.to {
+            args::Encoding::Live => "live",
+            args::Encoding::Archive => "archive",
+        },
+        ticks: index.ticks(),
+        content_digest: index.content_digest.to_string(),
+        bytes_before: before,
+        bytes_after: Trace::open(out)?.stored_bytes()?,
+        loss: LossEntry::list(&index.loss),
+    };
+    let exit = if report.loss.is_empty() { Exit::Yes } else { Exit::CannotSay };
+    if args.json {
+        terminal.print_json(&report)?;
+        return Ok(exit);
+    }
+    let mut page = Page::new(terminal);
+    let done = terminal.mark(Mark::Good, "compacted");
+    let ticks = counted(report.ticks, "tick");
+    page.line(&format!("{done} {} ({}, {ticks}, digest {})", report.path, report.encoding, report.content_digest));
+    let percent = report.bytes_after.saturating_mul(100).checked_div(before).unwrap_or(0);
+    let after = thousands(report.bytes_after);
+    page.line(&format!("  {} bytes became {after}, {percent} %", thousands(before)));
+    for loss in &report.loss {
+        page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
+    }
+    terminal.print(&page.finish())?;
+    Ok(exit)
+}
+
+/// The JSON report of `recover`.
+#[derive(Serialize, JsonSchema)]
+pub struct RecoverJson {
+    #[schemars(extend("const" = "cdt.recover/1"))]
+    schema: &'static str,
+    path: String,
+    ticks: u64,
+    first_tick: u32,
+    last_tick: u32,
+    content_digest: String,
+    bytes_left_out: u64,
+    loss: Option<LossEntry>,
+}
+
+/// Brings back what is whole of a broken trace.
+pub fn recover(args: &args::Recover, terminal: &Terminal) -> Result<Exit, Failure> {
+    let out = recovered_name(args)?;
+    let recovered = {
+        let bar = Bar::new("recovering");
+        let (finished, recovered) = cdt_trace::recover(&args.trace, &out, args.force, &bar)?;
+        finished.publish()?;
+        recovered
+    };
+    let (first, last) = recovered.bounds;
+    let report = RecoverJson {
+        schema: "cdt.recover/1",
+        path: out.display().to_string(),
+        ticks: recovered.ticks,
+        first_tick: first.0,
+        last_tick: last.0,
+        content_digest: recovered.content_digest.to_string(),
+        bytes_left_out: recovered.left_out,
+        loss: LossEntry::list(recovered.loss.as_slice()).pop(),
+    };
+    let exit = if report.loss.is_some() { Exit::CannotSay } else { Exit::Yes };
+    if args.json {
+        terminal.print_json(&report)?;
+        return Ok(exit);
+    }
+    let mut page = Page::new(terminal);
+    let ticks = counted(report.ticks, "tick");
+    let done = terminal.mark(Mark::Good, "recovered");
+    page.line(&format!("{done} {} ({ticks}, {first} to {last}, digest {})", report.path, report.content_digest));
+    match &report.loss {
+        Some(loss) => page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:"))),
+        None => page.line("  nothing is lost: the trace is complete"),
+    }
+    page.line(&format!("  {} is left as it is", args.trace.display()));
+    terminal.print(&page.finish())?;
+    Ok(exit)
+}
+
+fn recovered_name(args: &args::Recover) -> Result<PathBuf, Failure> {
+    if let Some(out) = &args.out {
+        return Ok(out.clone());
+    }
+    if args.trace.extension().is_some_and(|extension| extension == "partial") {
+        return Ok(args.trace.with_extension(""));
+    }
+    Err(Failure(format!("{}: name the trace to write with --out", args.trace.display())))
+}

@@ -1,0 +1,198 @@
+//! Bringing back what is whole of a trace that has no end or a damaged one: every block up to there, and a record of what
+//! is lost. [`Recovery`] says which bytes it needs next and does no I/O.
+
+use std::fs::{File, TryLockError};
+use std::ops::Range;
+use std::path::Path;
+
+use cdt_schema::{Digest, Tick};
+
+use crate::file::{UnfinishedFile, unreadable};
+use crate::follow::{Follower, Section};
+use crate::index_writer::SectionWriter;
+use crate::{Error, ErrorKind, Finished, Loss, LossKind, Source, Trace, Watch};
+
+/// Why the run ended, where nobody knows.
+pub(crate) const UNKNOWN_END: &str = "unknown";
+
+/// Copies whole blocks from the bytes of a broken trace to those of a whole one. Ask [`Recovery::want`], fetch the bytes as
+/// long as there are as many, [`Recovery::feed`] them; then [`Recovery::finish`].
+#[derive(Debug, Default)]
+pub struct Recovery {
+    follower: Follower,
+    sections: Option<SectionWriter>,
+    first_tick: Option<Tick>,
+    ticks: u64,
+    losses: usize,
+    footer: Option<(Digest, usize, String)>,
+    fault: Option<Error>,
+}
+
+/// What was brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many ticks.
+    pub ticks: u64,
+    /// The first and the last of them.
+    pub bounds: (Tick, Tick),
+    /// What is lost; `None` when the trace was complete.
+    pub loss: Option<Loss>,
+    /// Bytes of the broken trace that are in none of its whole sections.
+    pub left_out: u64,
+    /// Digest of what was brought back.
+    pub content_digest: Digest,
+}
+
+impl Recovery {
+    /// Begins at the first byte.
+    pub fn new() -> Recovery {
+        Recovery::default()
+    }
+
+    /// The range of the file that [`Recovery::feed`] expects next, which may be more than there is; `None` when nothing more
+    /// is to be read.
+    pub fn want(&self) -> Option<Range<u64>> {
+        if self.fault.is_none() && self.footer.is_none() { self.follower.want() } else { None }
+    }
+
+    /// Takes the bytes of the wanted range. Damage ends the reading and is kept for [`Recovery::finish`].
+    ///
+    /// # Errors
+    /// The bytes are no trace of this version, or are damaged before the first block: then nothing can be brought back.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        match self.follower.feed(bytes) {
+            Ok(None) => {}
+            Ok(Some(section)) => self.copy(section),
+            Err(error) if self.sections.is_none() => {
+                let message = format!("nothing can be brought back: {}", error.fault());
+                return Err(Error::new(ErrorKind::NotATrace, message));
+            }
+            Err(error) => self.fault = Some(error),
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, section: Section<'_>) {
+        if let Section::Meta { layout, head, .. } = section {
+            self.sections = Some(SectionWriter::new(&layout, head));
+            return;
+        }
+        let sections = self.sections.as_mut().expect("the META section is the first one");
+        match section {
+            Section::Block { entry, rows, head, tail } => {
+                self.first_tick.get_or_insert(entry.first_tick);
+                self.ticks += u64::from(entry.ticks);
+                (0..rows.ticks().len()).for_each(|tick| sections.tick(&rows, tick));
+                sections.block(&rows, head, tail);
+                self.follower.recycle(rows);
+            }
+            Section::Loss { loss, .. } => {
+                self.losses += 1;
+                sections.loss(&loss);
+            }
+            Section::Footer { content_digest, losses, end_reason } => {
+                self.footer = Some((content_digest, losses, end_reason));
+            }
+            // Digests are made anew from the rows, so that damage to them costs nothing.
+            Section::Segment { .. } | Section::Meta { .. } => {}
+        }
+    }
+
+    /// Bytes of the whole trace that are ready, in the order of the file.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.sections.as_mut().map_or_else(Vec::new, SectionWriter::take_output)
+    }
+
+    /// Ends the whole trace. `len` is the broken one's length in bytes, `last` its last tick, if anybody knows.
+    ///
+    /// # Errors
+    /// There is no whole block, so nothing can be brought back.
+    pub fn finish(mut self, len: u64, last: Option<Tick>) -> Result<(Vec<u8>, Recovered), Error> {
+        let bounds = self.first_tick.zip(self.follower.last_tick());
+        let Some((bounds, mut sections)) = bounds.zip(self.sections.take()) else {
+            let why = self.fault.as_ref().map_or("it ends before its first block does", Error::fault);
+            return Err(Error::new(ErrorKind::Incomplete, format!("nothing can be brought back: {why}")));
+        };
+        let left_out = len.saturating_sub(self.follower.end());
+        let loss = self.loss(bounds, sections.content_digest(), len, last);
+        loss.iter().for_each(|loss| sections.loss(loss));
+        let end_reason = self.footer.map_or(UNKNOWN_END.to_owned(), |(_, _, end_reason)| end_reason);
+        let content_digest = sections.end(&end_reason);
+        let recovered = Recovered { ticks: self.ticks, bounds, loss, left_out, content_digest };
+        Ok((sections.take_output(), recovered))
+    }
+
+    fn loss(&self, (first, end): (Tick, Tick), content: Digest, len: u64, last: Option<Tick>) -> Option<Loss> {
+        let at = self.follower.end();
+        let rest = len.saturating_sub(at);
+        let next = end.next().unwrap_or(end);
+        let (from, to, detail) = match (&self.footer, &self.fault) {
+            (Some((told, losses, _)), _) if (*told, *losses) == (content, self.losses) => return None,
+            (Some(_), _) => {
+                let detail = "sections are missing: the footer tells of other ticks or losses than there are";
+                (first, Some(end), detail.to_owned())
+            }
+            (None, Some(fault)) => {
+                let detail = format!("{}; {rest} bytes from byte {at} on are left out", fault.fault());
+                (next, last.filter(|&last| last >= next), detail)
+            }
+            (None, None) if rest == 0 => (next, None, "its writer was stopped before it wrote an end".to_owned()),
+            (None, None) => {
+                let detail =
+                    format!("its writer was stopped, or it was cut: its last {rest} bytes are no whole section");
+                (next, None, detail)
+            }
+        };
+        Some(Loss { kind: LossKind::RecoveredPrefix, from, to, detail })
+    }
+}
+
+/// Writes the whole blocks of the broken trace at `path` as a trace that will stand at `out`, with the loss recorded. What is
+/// complete is copied whole. The broken trace is left as it is.
+///
+/// Holds one block at a time. Progress counts bytes of the broken trace.
+///
+/// # Errors
+/// The file cannot be read, is no trace of this version, has no whole block or has a writer at work on it; the output cannot
+/// be written or is the very file that is read; or the work was stopped. Nothing is left behind.
+pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> Result<(Finished, Recovered), Error> {
+    let file = File::open(path).map_err(|error| Error::io(path, "open the trace", &error))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
+    }
+    if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
+        let rule = "its writer is still at work; wait for it, or follow it with `cdt health --follow`";
+        return Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", path.display())));
+    }
+    if std::fs::canonicalize(out).is_ok_and(|out| std::fs::canonicalize(path).is_ok_and(|path| path == out)) {
+        let rule = "this is what is read; the recovered trace needs another name";
+        return Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", out.display())));
+    }
+    let len = file.size().map_err(|error| Error::io(path, "tell the trace's length", &error))?;
+    let mut recovery = Recovery::new();
+    let mut unfinished: Option<UnfinishedFile> = None;
+    let mut bytes = Vec::new();
+    while let Some(range) = recovery.want().filter(|range| range.end <= len) {
+        watch.progress(range.start, Some(len));
+        if watch.cancelled() {
+            return Err(Error::cancelled());
+        }
+        file.read(range, &mut bytes).map_err(|error| unreadable(path, &error))?;
+        recovery.feed(&bytes).map_err(|error| error.in_file(path))?;
+        let ready = recovery.take_output();
+        if !ready.is_empty() {
+            let file = match &mut unfinished {
+                Some(file) => file,
+                None => unfinished.insert(UnfinishedFile::create(out, overwrite, "recovering")?),
+            };
+            file.write(&ready)?;
+        }
+    }
+    // Only of a trace with an end is it known how far it went.
+    let known = || Trace::open(path).ok()?.index().tick_range().map(|(_, last)| last);
+    let last = recovery.fault.is_some().then(known).flatten();
+    let (ready, recovered) = recovery.finish(len, last).map_err(|error| error.in_file(path))?;
+    let unfinished = unfinished.expect("a trace with a block has a beginning");
+    let finished = unfinished.complete(&ready, recovered.content_digest)?;
+    Ok((finished, recovered))
+}

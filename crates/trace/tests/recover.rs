@@ -1,0 +1,291 @@
+//! Whatever is left of a trace, its whole blocks come back and the rest is told.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use cdt_schema::{ChannelSet, Tick};
+use cdt_testkit::surgery::{Section, seal, sections};
+use cdt_testkit::{Numbers, write_full};
+use cdt_trace::{
+    Error, ErrorKind, GrowingTrace, LossKind, Options, Recovered, Recovery, Trace, Unwatched, WriterState, recover,
+};
+
+const BLOCK_TICKS: usize = 8;
+
+fn fixture(ticks: u32) -> Vec<u8> {
+    write_full(ticks, 3, Options { block_ticks: BLOCK_TICKS, ..Options::LIVE })
+}
+
+/// What comes back of some bytes, and the whole trace of it.
+fn brought_back(bytes: &[u8]) -> Result<(Vec<u8>, Recovered), Error> {
+    let mut recovery = Recovery::new();
+    let mut out = Vec::new();
+    let len = bytes.len() as u64;
+    while let Some(range) = recovery.want().filter(|range| range.end <= len) {
+        let at = |offset| usize::try_from(offset).unwrap();
+        recovery.feed(&bytes[at(range.start)..at(range.end)])?;
+        out.extend(recovery.take_output());
+    }
+    let (end, recovered) = recovery.finish(len, None)?;
+    out.extend(end);
+    Ok((out, recovered))
+}
+
+fn open(bytes: &[u8]) -> Trace<Vec<u8>> {
+    Trace::from_source(bytes.to_vec(), Path::new("recovered")).unwrap()
+}
+
+/// Reads every row, digest and summary.
+fn read_all(trace: &Trace<Vec<u8>>) {
+    (0..trace.index().blocks.len()).for_each(|block| drop(trace.block(block, ChannelSet::ALL).unwrap()));
+    (0..trace.segments())
+        .for_each(|segment| drop((trace.digests(segment).unwrap(), trace.summaries(segment).unwrap())));
+}
+
+fn of<'a>(all: &'a [Section], tag: &[u8; 4]) -> Vec<&'a Section> {
+    all.iter().filter(|section| &section.tag == tag).collect()
+}
+
+#[test]
+fn every_cut_gives_back_the_blocks_before_it() {
+    let whole = fixture(100);
+    let all = sections(&whole);
+    let blocks = of(&all, b"BLCK");
+    let footer = of(&all, b"FOOT")[0].head.end;
+    for cut in (0..whole.len()).step_by(5).chain([footer - 1, footer, whole.len() - 1, whole.len()]) {
+        let there = blocks.iter().filter(|block| block.tail.end <= cut).count();
+        let outcome = brought_back(&whole[..cut]);
+        if there == 0 {
+            let error = outcome.unwrap_err();
+            assert!(error.to_string().starts_with("nothing can be brought back: "), "{error}");
+            continue;
+        }
+        let (bytes, recovered) = outcome.unwrap();
+        let trace = open(&bytes);
+        read_all(&trace);
+        let ticks = (there * BLOCK_TICKS).min(100) as u64;
+        assert_eq!((trace.index().ticks(), recovered.ticks), (ticks, ticks), "cut at {cut}");
+        assert_eq!(
+            (recovered.bounds.1.0, recovered.content_digest),
+            (u32::try_from(ticks).unwrap() - 1, trace.index().content_digest)
+        );
+        if cut >= footer {
+            assert_eq!((recovered.loss, bytes == whole), (None, true), "a footer says that nothing is missing");
+            continue;
+        }
+        let end = blocks[there - 1].tail.end;
+        assert!(bytes[..end] == whole[..end], "the blocks are the very bytes that were written");
+        let loss = recovered.loss.unwrap();
+        assert_eq!(
+            (loss.kind, loss.from, loss.to),
+            (LossKind::RecoveredPrefix, Tick(u32::try_from(ticks).unwrap()), None)
+        );
+        assert_eq!(trace.index().loss, [loss]);
+    }
+}
+
+#[test]
+fn damage_costs_what_stands_behind_it_and_digests_cost_nothing() {
+    let whole = fixture(100);
+    let all = sections(&whole);
+    let damaged = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        bytes
+    };
+    let block = of(&all, b"BLCK")[4];
+    for at in [block.start, block.start + 9, block.head.start + 3, block.tail.start + 40, block.tail.end - 1] {
+        let (bytes, recovered) = brought_back(&damaged(at)).unwrap();
+        read_all(&open(&bytes));
+        let loss = recovered.loss.unwrap();
+        assert_eq!((recovered.ticks, loss.from), (32, Tick(32)));
+        assert!(
+            loss.detail.starts_with("damaged at byte ") && loss.detail.contains("bytes from byte"),
+            "{}",
+            loss.detail
+        );
+        assert_eq!(recovered.left_out, (whole.len() - block.start) as u64);
+    }
+    let segment = of(&all, b"SEGM")[0];
+    for at in [segment.head.start, segment.tail.start, segment.tail.end - 1] {
+        let (bytes, recovered) = brought_back(&damaged(at)).unwrap();
+        assert!(bytes == whole && recovered.loss.is_none(), "digests are made anew");
+    }
+    // A block that is gone as a whole is missed by the footer's digest.
+    let mut without = whole.clone();
+    without.drain(block.start..block.tail.end);
+    let loss = brought_back(&without).unwrap().1.loss.unwrap();
+    assert_eq!((loss.from, loss.to), (Tick(0), Some(Tick(99))));
+}
+
+#[test]
+fn hostile_bytes_are_told_and_bring_back_no_tick_of_their_own() {
+    let whole = fixture(60);
+    let reference = open(&whole);
+    let mut numbers = Numbers(11);
+    let (mut shorter, mut refused) = (0, 0);
+    for _ in 0..4_000 {
+        let mut bytes = whole.clone();
+        let all = sections(&bytes);
+        let section = &all[numbers.below(u32::try_from(all.len()).unwrap()) as usize];
+        let len = u32::try_from(section.tail.end - section.start).unwrap();
+        let at = section.start + numbers.below(len) as usize;
+        bytes[at] = u8::try_from(numbers.below(256)).unwrap();
+        // Every second one has its checksums made right again, as far as its head goes.
+        if numbers.below(2) == 0 && (section.start + 32..section.head.end).contains(&at) {
+            seal(&mut bytes, section);
+        }
+        match brought_back(&bytes) {
+            Err(_) => refused += 1,
+            Ok((bytes, recovered)) => {
+                let trace = open(&bytes);
+                read_all(&trace);
+                shorter += u32::from(recovered.loss.is_some());
+                let known = |tick: u32| reference.index().has(Tick(tick));
+                assert!((recovered.bounds.0.0..=recovered.bounds.1.0).all(known) || recovered.loss.is_some());
+            }
+        }
+    }
+    assert!(shorter > 1_000 && refused > 10, "{shorter} with loss, {refused} refused");
+}
+
+/// The kind and message of an error, without the folder's name.
+#[track_caller]
+fn refused<T>(result: Result<T, Error>, folder: &Path) -> (ErrorKind, String) {
+    let Err(error) = result else { panic!("it was not refused") };
+    let prefix = format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR);
+    (error.kind(), error.to_string().replace(&prefix, ""))
+}
+
+#[test]
+fn files_are_recovered_beside_and_never_over_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let whole = fixture(100);
+    fs::write(path("run.cdt.partial"), &whole[..whole.len() - 10_000]).unwrap();
+    let (finished, recovered) = recover(&path("run.cdt.partial"), &path("run.cdt"), false, &Unwatched).unwrap();
+    assert!(!path("run.cdt").exists());
+    finished.publish().unwrap();
+    assert_eq!(Trace::open(&path("run.cdt")).unwrap().index().ticks(), recovered.ticks);
+    assert_eq!(fs::read(path("run.cdt.partial")).unwrap().len(), whole.len() - 10_000);
+
+    // How far a damaged trace went is known from its index.
+    let mut damaged = whole.clone();
+    let all = sections(&whole);
+    damaged[of(&all, b"BLCK")[2].tail.start] ^= 1;
+    fs::write(path("damaged.cdt"), damaged).unwrap();
+    let (_, recovered) = recover(&path("damaged.cdt"), &path("mended.cdt"), false, &Unwatched).unwrap();
+    assert_eq!(recovered.loss.map(|loss| (loss.from, loss.to)), Some((Tick(16), Some(Tick(99)))));
+
+    let message = refused(recover(&path("damaged.cdt"), &path("damaged.cdt"), true, &Unwatched), folder.path());
+    let rule = "damaged.cdt: this is what is read; the recovered trace needs another name";
+    assert_eq!(message, (ErrorKind::Exists, rule.to_owned()));
+    let (kind, _) = refused(recover(&path("damaged.cdt"), &path("run.cdt"), false, &Unwatched), folder.path());
+    assert_eq!(kind, ErrorKind::Exists);
+    fs::write(path("junk.partial"), "junk, and then more of it").unwrap();
+    let (kind, message) = refused(recover(&path("junk.partial"), &path("junk"), false, &Unwatched), folder.path());
+    assert!(
+        kind == ErrorKind::NotATrace && message.starts_with("junk.partial: nothing can be brought back: "),
+        "{message}"
+    );
+    fs::write(path("begun.partial"), &whole[..200]).unwrap();
+    let (kind, _) = refused(recover(&path("begun.partial"), &path("begun"), false, &Unwatched), folder.path());
+    assert_eq!(kind, ErrorKind::Incomplete);
+    let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["begun.partial", "damaged.cdt", "junk.partial", "run.cdt", "run.cdt.partial"]);
+}
+
+#[test]
+fn a_growing_trace_is_read_as_far_as_it_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.cdt.partial");
+    let whole = fixture(200);
+    let all = sections(&whole);
+    let blocks = of(&all, b"BLCK");
+    let mut file = fs::File::create(&path).unwrap();
+    let mut growing = GrowingTrace::open(&path).unwrap();
+    assert_eq!((growing.advance(&Unwatched).unwrap(), growing.snapshot(None).unwrap().is_none()), (false, true));
+    let mut numbers = Numbers(5);
+    let mut written = 0;
+    while written < whole.len() {
+        let next = (written + numbers.below(3_000) as usize).min(whole.len());
+        file.write_all(&whole[written..next]).unwrap();
+        written = next;
+        growing.advance(&Unwatched).unwrap();
+        let there = blocks.iter().filter(|block| block.tail.end <= written).count();
+        assert_eq!(growing.ticks(), (there * BLOCK_TICKS).min(200) as u64);
+        assert_eq!(growing.is_finished(), written == whole.len());
+        let Some(trace) = growing.snapshot(None).unwrap() else {
+            assert!(written < blocks[0].start);
+            continue;
+        };
+        assert_eq!((trace.index().blocks.len(), trace.index().ticks()), (there, growing.ticks()));
+        (0..there).for_each(|block| drop(trace.block(block, ChannelSet::ALL).unwrap()));
+        let digests: usize = (0..trace.segments()).map(|segment| trace.digests(segment).unwrap().len()).sum();
+        assert_eq!(digests as u64, growing.ticks());
+        let lost = growing.snapshot(Some("why")).unwrap().unwrap();
+        assert_eq!(lost.index().loss.len(), usize::from(!growing.is_finished()));
+    }
+    assert_eq!(growing.snapshot(None).unwrap().unwrap().index().content_digest, open(&whole).index().content_digest);
+}
+
+#[test]
+fn a_growing_trace_that_is_damaged_cut_or_foreign_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.cdt.partial");
+    let whole = fixture(100);
+    let all = sections(&whole);
+    let block = of(&all, b"BLCK")[3];
+    let mut bytes = whole.clone();
+    bytes[block.tail.start + 30] ^= 1;
+    // Without its trailer, so that it is not taken for finished.
+    let end = whole.len() - 24;
+    fs::write(&path, &bytes[..end]).unwrap();
+    let (kind, _) = refused(GrowingTrace::open(&path).unwrap().advance(&Unwatched), folder.path());
+    assert!(matches!(kind, ErrorKind::Damaged { .. }));
+
+    // A segment that tells of other digests than the rows have.
+    let mut bytes = whole.clone();
+    bytes[of(&all, b"SEGM")[0].tail.start] ^= 1;
+    fs::write(&path, &bytes[..end]).unwrap();
+    let (_, message) = refused(GrowingTrace::open(&path).unwrap().advance(&Unwatched), folder.path());
+    assert!(message.contains("the segment's digests are not those of the rows before it"), "{message}");
+
+    fs::write(&path, &whole).unwrap();
+    let mut finished = GrowingTrace::open(&path).unwrap();
+    assert!(finished.is_finished() && !finished.advance(&Unwatched).unwrap());
+    assert_eq!((finished.ticks(), finished.snapshot(Some("why")).unwrap().unwrap().index().loss.len()), (100, 0));
+    fs::write(&path, &whole[..block.tail.end]).unwrap();
+    let mut growing = GrowingTrace::open(&path).unwrap();
+    growing.advance(&Unwatched).unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(100).unwrap();
+    assert_eq!(refused(growing.advance(&Unwatched), folder.path()).0, ErrorKind::Changed);
+}
+
+#[test]
+fn a_writer_is_seen_at_work_and_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.cdt.partial");
+    let layout = std::sync::Arc::new(cdt_testkit::plain_layout());
+    let writer = cdt_trace::TraceWriter::create(
+        &folder.path().join("run.cdt"),
+        false,
+        &cdt_testkit::meta(),
+        layout,
+        Options::LIVE,
+    );
+    let writer = writer.unwrap();
+    let mut growing = GrowingTrace::open(&path).unwrap();
+    assert_eq!(growing.writer(), WriterState::AtWork);
+    let (kind, message) = refused(recover(&path, &folder.path().join("x.cdt"), false, &Unwatched), folder.path());
+    let rule = "run.cdt.partial: its writer is still at work; wait for it, or follow it with `cdt health --follow`";
+    assert_eq!((kind, message.as_str()), (ErrorKind::Exists, rule));
+    writer.finish("complete").unwrap();
+    assert_eq!(growing.writer(), WriterState::Gone);
+    assert!(growing.advance(&Unwatched).unwrap() && growing.is_finished(), "a rename does not lose the file");
+    assert_eq!(GrowingTrace::open(&folder.path().join("run.cdt")).unwrap().writer(), WriterState::Unseen);
+}
