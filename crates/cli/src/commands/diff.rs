@@ -19,7 +19,7 @@ use crate::watch::Bar;
 pub fn diff(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
     let paths = [args.comparison.reference.as_path(), args.comparison.candidate.as_path()];
     let options = DiffOptions { whole: args.whole, episodes: args.episodes, ..options(&args.comparison) };
-    let FollowedDiff { report, is_whole } = if args.following.follow {
+    let FollowedDiff { report, is_whole, is_finished } = if args.following.follow {
         follow::diff(paths, &args.following, &options, terminal)?
     } else {
         let (reference, candidate) = (open(paths[0])?, open(paths[1])?);
@@ -27,12 +27,15 @@ pub fn diff(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         let report = cdt_analysis::diff(&reference, &candidate, &options, &bar)?;
         reference.check_unchanged()?;
         candidate.check_unchanged()?;
-        FollowedDiff { report, is_whole: true }
+        FollowedDiff { report, is_whole: true, is_finished: true }
     };
     if args.comparison.json {
         terminal.print_json(&report)?;
     } else {
-        let next = next(&args.comparison, args.whole);
+        let mut next = next(&args.comparison, args.whole);
+        if !is_finished {
+            next.push_str(" (when the writers are done, or after `cdt recover`)");
+        }
         terminal.print(&page(&report, &next, terminal))?;
     }
     // What has no end may have parted behind what was seen of it.
@@ -52,7 +55,11 @@ fn side(value: &Option<cdt_projections::Value>) -> String {
 
 /// The command that looks closer at what this comparison finds.
 pub fn next(comparison: &args::Comparison, whole: bool) -> String {
-    let path = |path: &std::path::Path| text::quoted(&path.display().to_string());
+    let path = |path: &std::path::Path| {
+        let name = path.display().to_string();
+        // An unfinished trace will have another name by then.
+        text::quoted(name.strip_suffix(".partial").unwrap_or(&name))
+    };
     let mut command = format!("cdt focus {} {}", path(&comparison.reference), path(&comparison.candidate));
     if comparison.ticks != Window::ALL {
         command.push_str(&format!(" --ticks {}", comparison.ticks));
