@@ -265,6 +265,9 @@ fn a_fork_is_told_while_the_candidate_still_runs() {
         let headline = "DIVERGED as far as is known at tick 500: entities.creature[slot=4,gen=1].hp\n";
         assert!(text.contains(headline) && text.contains("ticks 77..78 healed"), "{text}");
         assert!(text.contains("from tick 4096 on: it was still being written when the verdict was settled"), "{text}");
+        let next =
+            "next          cdt focus reference.cdt candidate.cdt (when the writers are done, or after `cdt recover`)";
+        assert!(text.contains(next), "{text}");
     }
     drop(running.stdin.take());
     assert_eq!(end(running).0, 2);

@@ -56,7 +56,8 @@ impl Watch for Bar {
         let mut bar = self.bar.borrow_mut();
         let bar = bar.get_or_insert_with(|| {
             let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}% {eta}");
+            let how = if total.is_some() { "{msg} {wide_bar} {percent}% {eta}" } else { "{spinner} {msg} {human_pos}" };
+            let style = ProgressStyle::with_template(how);
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(self.doing)
         });
         bar.set_position(done);

@@ -218,6 +218,40 @@ fn blocks_begin_with_all_of_memory_and_digests_do_not_see_it() {
 }
 
 #[test]
+fn a_page_that_did_not_change_is_no_row() {
+    let change = |t: &mut TickBuilder<'_>| t.page(PageId(1), &[7; 64]);
+    let again = |t: &mut TickBuilder<'_>| t.page(PageId(0), &[0; 64]).and_then(|()| t.page(PageId(1), &[7; 64]));
+    let nothing = |_: &mut TickBuilder<'_>| Ok(());
+    let told_again = write(&[&nothing, &change, &again, &again]).unwrap();
+    assert_eq!(told_again.rows(), write(&[&nothing, &change, &nothing, &nothing]).unwrap().rows());
+}
+
+#[test]
+fn ticks_that_are_copied_are_the_same_rows_whatever_their_blocks() {
+    let change = |t: &mut TickBuilder<'_>| t.page(PageId(1), &[7; 64]);
+    let live = |t: &mut TickBuilder<'_>, generation: u32| {
+        t.entity(uid(3, generation), &[Scalar::I32(5)])?;
+        let event =
+            Event { kind: KindId(0), origin: Origin::Guest, subject: None, values: &[Scalar::I32(9)], cause: None };
+        t.event(event)
+    };
+    let whole = write(&[&|t| live(t, 1), &change, &|t| live(t, 2), &change]).unwrap();
+    let layout = whole.rows().layout().clone();
+    // Into blocks of one tick each, and from those back into one block.
+    let (mut small, mut back) = (RowWriter::new(layout.clone()), RowWriter::new(layout));
+    for number in 0..4 {
+        let mut tick = small.tick(whole.rows().ticks()[number]);
+        tick.copy(whole.rows(), number);
+        tick.commit().unwrap();
+        let mut tick = back.tick(small.rows().ticks()[0]);
+        tick.copy(small.rows(), 0);
+        tick.commit().unwrap();
+        small.begin_block();
+    }
+    assert_eq!(back.rows(), whole.rows());
+}
+
+#[test]
 fn rows_that_were_read_carry_all_of_memory_first() {
     let change = |t: &mut TickBuilder<'_>| t.page(PageId(1), &[7; 64]);
     let good = write(&[&|_| Ok(()), &change]).unwrap();

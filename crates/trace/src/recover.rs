@@ -65,7 +65,9 @@ impl Recovery {
             Ok(Some(section)) => self.copy(section),
             Err(error) if self.sections.is_none() => {
                 let message = format!("nothing can be brought back: {}", error.fault());
-                return Err(Error::new(ErrorKind::NotATrace, message));
+                // Of damage to the layout there is no more to say than that.
+                let is_damage = matches!(error.kind(), ErrorKind::Damaged { .. });
+                return Err(Error::new(if is_damage { ErrorKind::Incomplete } else { error.kind() }, message));
             }
             Err(error) => self.fault = Some(error),
         }

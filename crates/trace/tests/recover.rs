@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use cdt_schema::{ChannelSet, Tick};
+use cdt_schema::{ChannelSet, Scalar, Tick};
 use cdt_testkit::surgery::{Section, seal, sections};
 use cdt_testkit::{Numbers, write_full};
 use cdt_trace::{
@@ -231,6 +231,39 @@ fn a_growing_trace_is_read_as_far_as_it_is_whole() {
         assert_eq!(lost.index().loss.len(), usize::from(!growing.is_finished()));
     }
     assert_eq!(growing.snapshot(None).unwrap().unwrap().index().content_digest, open(&whole).index().content_digest);
+}
+
+#[test]
+fn a_long_trace_comes_back_over_all_of_its_segments() {
+    let layout = std::sync::Arc::new(cdt_testkit::plain_layout());
+    let mut encoder = cdt_trace::Encoder::new(&cdt_testkit::meta(), layout, Options::LIVE);
+    for tick in 0..200_000u32 {
+        let values = [Scalar::U32(tick / 9), Scalar::F32(0.5)];
+        encoder.append::<cdt_schema::RowError>(Tick(tick), |builder| builder.state(&values)).unwrap();
+    }
+    let whole = encoder.finish("complete").0;
+    let all = sections(&whole);
+    let (segments, last_block) = (of(&all, b"SEGM"), of(&all, b"BLCK").last().copied().unwrap().clone());
+    assert_eq!(segments.len(), 4);
+    let cut = last_block.tail.end - 1;
+    let (bytes, recovered) = brought_back(&whole[..cut]).unwrap();
+    assert!(bytes[..last_block.start] == whole[..last_block.start], "the segments are written anew as they were");
+    read_all(&open(&bytes));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.cdt.partial");
+    fs::write(&path, &whole[..cut]).unwrap();
+    let mut growing = GrowingTrace::open(&path).unwrap();
+    assert!(growing.advance(&Unwatched).unwrap());
+    let snapshot = growing.snapshot(None).unwrap().unwrap();
+    assert_eq!((snapshot.segments(), growing.ticks()), (3, recovered.ticks));
+    assert_eq!(snapshot.index().content_digest, recovered.content_digest);
+    // A segment that leaves out blocks before it is no index of them; recovery makes its own.
+    let mut foreign = whole[..segments[0].start].to_vec();
+    foreign.extend_from_slice(&whole[segments[0].tail.end..cut]);
+    fs::write(&path, &foreign).unwrap();
+    let (kind, message) = refused(GrowingTrace::open(&path).unwrap().advance(&Unwatched), folder.path());
+    assert!(matches!(kind, ErrorKind::Damaged { .. }) && message.contains("the segment's blocks"), "{message}");
+    assert_eq!(brought_back(&foreign).unwrap().1.content_digest, recovered.content_digest);
 }
 
 #[test]

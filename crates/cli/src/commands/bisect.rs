@@ -25,7 +25,10 @@ pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure>
     };
     let report = {
         let bar = Bar::new("comparing");
-        cdt_analysis::bisect(&reference, &candidate, &options, &bar)?
+        let report = cdt_analysis::bisect(&reference, &candidate, &options, &bar)?;
+        reference.check_unchanged()?;
+        candidate.check_unchanged()?;
+        report
     };
     let next = diff::command("focus", &args.comparison);
     if let Some(folder) = &args.out {

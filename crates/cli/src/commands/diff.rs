@@ -31,7 +31,7 @@ pub fn diff(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
 fn compare(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
     let paths = [args.comparison.reference.as_path(), args.comparison.candidate.as_path()];
     let options = DiffOptions { episodes: args.episodes, ..options(&args.comparison)? };
-    let FollowedDiff { report, is_whole } = if args.following.follow {
+    let FollowedDiff { report, is_whole, is_finished } = if args.following.follow {
         if options.align != Align::Tick {
             return Err(Failure(
                 "--follow pairs ticks by their numbers; align by others when both are whole".to_owned(),
@@ -45,12 +45,16 @@ fn compare(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         let report = run(&reference, &candidate, &options, &bar)?;
         reference.check_unchanged()?;
         candidate.check_unchanged()?;
-        FollowedDiff { report, is_whole: true }
+        FollowedDiff { report, is_whole: true, is_finished: true }
     };
     if args.comparison.json {
         terminal.print_json(&report)?;
     } else {
-        terminal.print(&page(&report, &command("focus", &args.comparison), terminal))?;
+        let mut next = command("focus", &args.comparison);
+        if !is_finished {
+            next.push_str(" (when the writers are done, or after `cdt recover`)");
+        }
+        terminal.print(&page(&report, &next, terminal))?;
     }
     let seen = report.proof.as_ref().is_none_or(Proof::is_complete);
     // What has no end may have parted behind what was seen of it.
@@ -71,7 +75,11 @@ fn side(value: &Option<cdt_projections::Value>) -> String {
 
 /// The command of that name for a comparison as it was typed.
 pub fn command(name: &str, comparison: &args::Comparison) -> String {
-    let path = |path: &std::path::Path| text::quoted(&path.display().to_string());
+    let path = |path: &std::path::Path| {
+        let name = path.display().to_string();
+        // An unfinished trace will have another name by then.
+        text::quoted(name.strip_suffix(".partial").unwrap_or(&name))
+    };
     let mut command = format!("cdt {name} {} {}", path(&comparison.reference), path(&comparison.candidate));
     let mut add = |flag: &str, value: &str| command.push_str(&format!(" {flag} {}", text::quoted(value)));
     let unless = DiffOptions::default();

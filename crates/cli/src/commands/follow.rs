@@ -151,6 +151,8 @@ pub struct FollowedDiff {
     pub report: DiffReport,
     /// Whether what was asked about was there whole: both traces have their ends, or the window was reached.
     pub is_whole: bool,
+    /// Whether both traces have their ends.
+    pub is_finished: bool,
 }
 
 /// Compares two traces while they are written, to their ends or until the verdict is settled.
@@ -187,5 +189,6 @@ pub fn diff(
     // Where the verdict was settled before the end, nobody knows yet which ticks either lacks.
     let options = DiffOptions { whole: options.whole && !settled, ..options.clone() };
     let report = cdt_analysis::diff(&left, &right, &options, &bar)?;
-    Ok(FollowedDiff { report, is_whole: settled || sides.iter().all(|side| side.trace.is_finished()) })
+    let is_finished = sides.iter().all(|side| side.trace.is_finished());
+    Ok(FollowedDiff { report, is_whole: settled || is_finished, is_finished })
 }
