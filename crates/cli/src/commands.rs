@@ -10,14 +10,6 @@ mod ingest;
 mod projections;
 mod shell;
 
-/// The reports that are made here, for their schemas.
-#[cfg(test)]
-pub mod reports {
-    pub use super::info::InfoJson;
-    pub use super::ingest::{FinalizeJson, ImportJson};
-    pub use super::projections::{EntityJson, TickJson};
-}
-
 use std::path::Path;
 
 use cdt_trace::Trace;
@@ -46,4 +38,12 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
 
 fn open(path: &Path) -> Result<Trace, Failure> {
     Ok(Trace::open(path)?)
+}
+
+/// The reports that are made here, for their schemas.
+#[cfg(test)]
+pub mod reports {
+    pub use super::info::InfoJson;
+    pub use super::ingest::{FinalizeJson, ImportJson};
+    pub use super::projections::{EntityJson, TickJson};
 }
