@@ -8,8 +8,10 @@ use cdt_trace::{Source, TickRun, Trace, Watch};
 
 use crate::Error;
 
-/// Ticks between two looks at the stop flag.
+/// Ticks of the same digests between two looks at the stop flag.
 const TICKS_PER_LOOK: u32 = 65_536;
+/// Ticks whose rows are compared between two looks at the stop flag.
+const ROWS_PER_LOOK: u64 = 256;
 /// Bytes of digests that are compared at once.
 const CHUNK: usize = 4096;
 
@@ -335,6 +337,8 @@ impl<'a, R: Source, C: Source> Suspects<'a, R, C> {
             let position = self.pairing.positions[self.stretch] + u64::from(self.offset);
             let here = stretch.at(self.offset, position);
             self.offset += 1;
+            // Rows take longer than digests do.
+            self.looked = self.looked.min(position + ROWS_PER_LOOK);
             return Ok(Some(here));
         }
     }

@@ -523,8 +523,7 @@ impl<S: Source> Trace<S> {
     /// The digests cannot be read or are damaged.
     pub fn digest_bytes(&self, segment: usize, into: &mut Vec<u8>) -> Result<(), Error> {
         let entry = &self.index.segments[segment];
-        let read = self.source.read(entry.digests.clone(), into);
-        read.map_err(|error| Error::io(&self.name, "read the trace", &error))?;
+        self.source.read(entry.digests.clone(), into).map_err(|error| unreadable(&self.name, &error))?;
         entry.check_digests(into).map_err(|error| error.in_file(&self.name))
     }
 
