@@ -407,6 +407,33 @@ fn health_recomputes_the_totals_of_segments() {
 }
 
 #[test]
+fn totals_that_no_blocks_can_have_are_refused() {
+    let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
+    let segment = sections(&good).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
+    let root = segment.head.end - 64;
+    for at in [elements(&good, root, 8)[3].start, root + 8] {
+        let mut bytes = good.clone();
+        bytes[at..at + 8].fill(0xff);
+        seal_segment(&mut bytes, &segment);
+        let error = Trace::from_source(bytes, Path::new("fixture")).unwrap_err().to_string();
+        assert!(error.contains("the totals tell of"), "{error}");
+    }
+    let summaries = segment.tail.end - 40;
+    for vector in [summaries + 8, summaries + 16] {
+        let mut bytes = good.clone();
+        let at = elements(&good, vector, 4)[3].start;
+        bytes[at..at + 4].fill(0xff);
+        seal_segment(&mut bytes, &segment);
+        let trace = open(bytes);
+        let error = trace.summaries(0).unwrap_err().to_string();
+        assert!(error.contains("the totals tell of"), "{error}");
+        assert_eq!(health(&trace, &Unwatched).unwrap().verdict, HealthVerdict::Unhealthy);
+        let window = DiffOptions { window: "5..".parse().unwrap(), ..DiffOptions::default() };
+        assert!(diff(&trace, &trace, &window, &Unwatched).is_err());
+    }
+}
+
+#[test]
 fn what_is_damaged_does_not_make_what_is_whole_look_bad() {
     let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
     let segment = sections(&good).into_iter().find(|section| &section.tag == b"SEGM").unwrap();

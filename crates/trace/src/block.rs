@@ -27,7 +27,7 @@ pub(crate) const MAX_TICKS: usize = 65_536;
 /// Most bytes that the rows of a block occupy when decoded, so that a small file cannot ask for a large memory. It holds
 /// what a writer may gather: less than [`MAX_BLOCK_BYTES`] and then a tick of 24 MiB, or a tick of 24 MiB and all pages
 /// of memory (16 MiB, and 8 bytes for each).
-const MAX_RAW: usize = 48 << 20;
+pub(crate) const MAX_RAW: usize = 48 << 20;
 /// Bytes of rows at which a block ends even if the options allow more.
 pub(crate) const MAX_BLOCK_BYTES: usize = 22 << 20;
 
@@ -359,15 +359,20 @@ fn check_rows(layout: &Layout, ticks: &[Tick], rows: &[u32]) -> Result<usize, St
         {
             return Err(format!("{} has {each} rows a tick, but {count} in {} ticks", schema.name, ticks.len()));
         }
-        let width = |column_type| match column_type {
-            ColumnType::Scalar(ScalarType::U16) | ColumnType::Values | ColumnType::Page => 4,
-            ColumnType::Scalar(ty) => ty.width() as u64,
-        };
-        raw += u64::from(count) * schema.columns.iter().map(|column| width(column.column_type)).sum::<u64>();
+        raw += u64::from(count) * row_bytes(schema);
         raw += ticks.len() as u64 * 4;
     }
     let left = usize::try_from(raw).ok().and_then(|raw| MAX_RAW.checked_sub(raw));
     left.ok_or_else(|| format!("the block's rows would occupy {raw} bytes; at most {MAX_RAW} are expected"))
+}
+
+/// Bytes that a row occupies when decoded, less the content of its byte strings.
+pub(crate) fn row_bytes(schema: &TableSchema) -> u64 {
+    let width = |column_type| match column_type {
+        ColumnType::Scalar(ScalarType::U16) | ColumnType::Values | ColumnType::Page => 4,
+        ColumnType::Scalar(ty) => ty.width() as u64,
+    };
+    schema.columns.iter().map(|column| width(column.column_type)).sum()
 }
 
 /// How many column frames a table has in a block.

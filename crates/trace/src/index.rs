@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cdt_schema::{Digest, Layout, Tick};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::block::MAX_TICKS;
 use crate::records::{
     self, ArchivedFooterRecord, ArchivedLossRecord, ArchivedMetaRecord, ArchivedSegmentRecord, ArchivedSummariesRecord,
     ArchivedTickRunRecord,
@@ -399,6 +400,7 @@ impl Partial {
         }
         let (_, layout) = self.meta.as_ref().expect("the meta section is read first");
         let totals = record.totals(layout).map_err(damaged)?;
+        totals.check(layout, self.blocks.len() - first_block, counted).map_err(damaged)?;
         let tail = header.tail(offset);
         self.sections.push(offset..tail.end);
         let digests = tail.start..tail.start + counted * 8;
@@ -492,16 +494,15 @@ impl SegmentEntry {
             let rows = &record.rows[block * tables..][..tables];
             let changed = &record.changed[block * columns..][..columns];
             let evidence = &record.diagnostics[block * diagnostics..][..diagnostics];
-            BlockSummary {
-                channel_digests: digests.iter().map(digest).collect(),
-                totals: Totals {
-                    rows: rows.iter().map(|count| u64::from(count.to_native())).collect(),
-                    ticks_with_input: u64::from(record.ticks_with_input[block].to_native()),
-                    changed: changed.iter().map(|&bits| Change::from_bits(bits)).collect(),
-                    diagnostics: evidence.iter().map(digest).collect(),
-                },
-            }
+            let totals = Totals {
+                rows: rows.iter().map(|count| u64::from(count.to_native())).collect(),
+                ticks_with_input: u64::from(record.ticks_with_input[block].to_native()),
+                changed: changed.iter().map(|&bits| Change::from_bits(bits)).collect(),
+                diagnostics: evidence.iter().map(digest).collect(),
+            };
+            totals.check(layout, 1, MAX_TICKS as u64).map_err(damaged)?;
+            Ok(BlockSummary { channel_digests: digests.iter().map(digest).collect(), totals })
         };
-        Ok((0..blocks).map(summary).collect())
+        (0..blocks).map(summary).collect()
     }
 }

@@ -1,6 +1,8 @@
 //! What is known of a block, or of a segment, without decoding it, and how it is made from the rows.
 
-use cdt_schema::{Channel, Column, Digest, DigestSequence, Layout, Rows, TableId, TableKind, TickDigests};
+use cdt_schema::{Channel, Column, Digest, DigestSequence, Layout, Rows, TableId, TableKind, TableSchema, TickDigests};
+
+use crate::block::{MAX_RAW, row_bytes};
 
 /// What is known of a block without decoding it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,22 @@ impl Totals {
             changed: vec![Change::default(); self.changed.len()],
             diagnostics: vec![Digest(0); self.diagnostics.len()],
         }
+    }
+
+    /// Checks that so many ticks in so many blocks can hold as much: what is stored is summed up later, and no sum may run
+    /// over.
+    pub(crate) fn check(&self, layout: &Layout, blocks: usize, ticks: u64) -> Result<(), String> {
+        // A row without columns still takes a place in its tick.
+        let bytes = |(schema, &rows): (&TableSchema, &u64)| u128::from(rows) * u128::from(row_bytes(schema).max(1));
+        let bytes: u128 = layout.tables().iter().zip(&self.rows).map(bytes).sum();
+        let most = blocks as u128 * MAX_RAW as u128;
+        if bytes > most {
+            return Err(format!("the totals tell of rows of {bytes} bytes; {blocks} blocks have at most {most}"));
+        }
+        if self.ticks_with_input > ticks {
+            return Err(format!("the totals tell of {} ticks with input, of at most {ticks}", self.ticks_with_input));
+        }
+        Ok(())
     }
 
     /// Adds the ticks that follow these.

@@ -7,6 +7,7 @@
 
 mod ci;
 mod deny;
+mod fuzz;
 mod tidy;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   tidy      check the house rules: floors, module docs, lengths, banned calls
   codegen   write docs/capture.schema.json anew from the row types
+  fuzz      run the fuzz targets: [--seconds N] [TARGET], or one on an input: TARGET INPUT
   test      run everything that CI runs, in order, stopping at the first failure
 ";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["codegen"] => ci::codegen(&root),
         ["tidy"] => tidy::run(&root),
+        ["fuzz", ref rest @ ..] => fuzz::from_args(&root, rest),
         ["test"] => ci::run(&root),
         ["--help" | "-h" | "help"] => Ok(USAGE.to_owned()),
         _ => {

@@ -84,7 +84,7 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
 
 #[rustfmt::skip]
 const TOP_LEVEL: &[&str] = &[
-    "Cargo.toml", "Cargo.lock", "crates", "traces", "docs", "tests", "capture", "python", "justfile", "README.md",
+    "Cargo.toml", "Cargo.lock", "crates", "traces", "docs", "tests", "capture", "python", "fuzz", "justfile", "README.md",
     "deny.toml", "clippy.toml", "rustfmt.toml", ".ci", ".cargo", ".config", ".gitignore", ".gitattributes",
 ];
 

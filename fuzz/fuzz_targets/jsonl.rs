@@ -1,0 +1,7 @@
+//! Calls [`cdt_fuzz::jsonl`].
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| cdt_fuzz::jsonl(bytes));
