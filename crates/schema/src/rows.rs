@@ -6,8 +6,7 @@ use std::sync::Arc;
 use crate::admissible;
 use crate::table::{ColumnType, columns};
 use crate::{
-    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, ScalarType, Slot, TableId, TableKind,
-    Tick, Uid,
+    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, Slot, TableId, TableKind, Tick, Uid,
 };
 
 /// Byte strings of any length, one a row.
@@ -369,7 +368,10 @@ impl Rows {
     pub(crate) fn tick_bytes(&self, tick: usize) -> usize {
         let table_bytes = |(index, table): (usize, &Table)| -> usize {
             let range = self.range(TableId(index), tick);
-            table.columns.iter().map(|column| column_bytes(column, range.clone())).sum()
+            if range.is_empty() {
+                return 4;
+            }
+            table.columns.iter().map(|column| column_bytes(column, range.clone())).sum::<usize>() + 4
         };
         self.tables.iter().enumerate().map(table_bytes).sum()
     }
@@ -410,33 +412,22 @@ pub(crate) fn lane32(bits: u64) -> u32 {
     bits as u32
 }
 
-/// Appends the canonical bytes of a run of rows: each scalar at its type's width LE, each byte string after its length
-/// as u32 LE.
-pub(crate) fn canonical_bytes(column: &Column, scalar_type: Option<ScalarType>, rows: Range<usize>, out: &mut Vec<u8>) {
-    let start = out.len();
-    match column {
-        Column::W8(lanes) => out.extend_from_slice(&lanes[rows]),
-        Column::W32(lanes) if scalar_type == Some(ScalarType::U16) => {
-            lanes[rows].iter().for_each(|lane| out.extend_from_slice(&lane.to_le_bytes()[..2]));
-        }
-        Column::W32(lanes) => {
-            out.resize(start + rows.len() * 4, 0);
-            let bytes = out[start..].as_chunks_mut::<4>().0;
-            bytes.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
-        }
-        Column::W64(lanes) => {
-            out.resize(start + rows.len() * 8, 0);
-            let bytes = out[start..].as_chunks_mut::<8>().0;
-            bytes.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
-        }
-        Column::Bytes(ragged) => {
-            for row in rows {
-                let bytes = ragged.get(row);
-                out.extend_from_slice(&u32::try_from(bytes.len()).expect("rows are far below 4 GiB").to_le_bytes());
-                out.extend_from_slice(bytes);
-            }
-        }
-    }
+/// The lanes of a column that the schema says has 8 bits.
+pub(crate) fn lanes8(column: &Column) -> &[u8] {
+    let Column::W8(lanes) = column else { panic!("the column has 8-bit lanes") };
+    lanes
+}
+
+/// The lanes of a column that the schema says has 32 bits.
+pub(crate) fn lanes32(column: &Column) -> &[u32] {
+    let Column::W32(lanes) = column else { panic!("the column has 32-bit lanes") };
+    lanes
+}
+
+/// The lanes of a column that the schema says has 64 bits.
+pub(crate) fn lanes64(column: &Column) -> &[u64] {
+    let Column::W64(lanes) = column else { panic!("the column has 64-bit lanes") };
+    lanes
 }
 
 /// The entity kind of a table, if it is one of entities.

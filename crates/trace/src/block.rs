@@ -207,14 +207,18 @@ fn entity_runs(table: &Table) -> Vec<EntityRun> {
     let mut runs: Vec<EntityRun> = Vec::new();
     // The runs of the last tick's rows, and of this one's.
     let (mut open, mut now): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+    // Ticks for which the open runs go on and that are not told in their lengths yet.
+    let mut same_for = 0;
     let mut before = 0..0;
     for (tick, &end) in (0u32..).zip(&table.ends) {
         let rows = before.end..end as usize;
-        if slots[rows.clone()] == slots[before.clone()] && generations[rows.clone()] == generations[before] {
-            open.iter().for_each(|&run| runs[run].len += 1);
+        if slots[rows.clone()] == slots[before.clone()] && generations[rows.clone()] == generations[before.clone()] {
+            same_for += 1;
             before = rows;
             continue;
         }
+        open.iter().for_each(|&run| runs[run].len += same_for);
+        same_for = 0;
         let mut past = open.iter().copied().peekable();
         now.clear();
         for row in rows.clone() {
@@ -235,6 +239,7 @@ fn entity_runs(table: &Table) -> Vec<EntityRun> {
         std::mem::swap(&mut open, &mut now);
         before = rows;
     }
+    open.iter().for_each(|&run| runs[run].len += same_for);
     runs.sort_unstable();
     runs
 }
@@ -267,10 +272,9 @@ impl Places {
         self.order.clear();
         self.order.reserve(total as usize);
         for run in runs {
-            for next in &mut self.next[run.start as usize..][..run.len as usize] {
-                self.order.push(*next);
-                *next += 1;
-            }
+            let ticks = &mut self.next[run.start as usize..][..run.len as usize];
+            self.order.extend(ticks.iter().copied());
+            ticks.iter_mut().for_each(|next| *next += 1);
         }
     }
 }
@@ -591,14 +595,17 @@ impl TableDecoder<'_> {
         let parts = [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation];
         for (number, (column, part)) in keys.iter_mut().zip(parts).enumerate() {
             let Column::W32(lanes) = column else { unreachable!("slots and generations are 32-bit") };
-            lanes.clear();
             if !self.wants(number) {
+                lanes.clear();
                 continue;
             }
+            // Every row belongs to one run, so all are written.
             lanes.resize(rows, 0);
-            let mut order = self.places.order.iter();
+            let mut order = &self.places.order[..];
             for run in &runs {
-                order.by_ref().take(run.len as usize).for_each(|&row| lanes[row as usize] = part(run));
+                let (places, rest) = order.split_at(run.len as usize);
+                places.iter().for_each(|&row| lanes[row as usize] = part(run));
+                order = rest;
             }
         }
         let order = std::mem::take(&mut self.places.order);

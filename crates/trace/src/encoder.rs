@@ -124,7 +124,7 @@ impl Encoder {
         self.content.push(tick, digests.tick);
         self.segment.digests.push(digests.tick);
         self.summarizer.tick(rows.layout(), &digests);
-        if rows.ticks().len() >= self.options.block_ticks || rows.raw_bytes() >= self.block_bytes {
+        if rows.ticks().len() >= self.options.block_ticks || self.writer.raw_bytes() >= self.block_bytes {
             self.end_block();
         }
         Ok(())

@@ -38,12 +38,13 @@ impl Summarizer {
     /// No block seen yet.
     pub fn new(layout: &Layout) -> Summarizer {
         let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
-        Summarizer { channels: sequences(layout), last: vec![None; columns] }
+        let channels = layout.channels().iter().map(|_| DigestSequence::default()).collect();
+        Summarizer { channels, last: vec![None; columns] }
     }
 
     /// Forgets what was before: the next block does not follow the last one that was given.
     pub fn interrupt(&mut self) {
-        self.channels.iter_mut().for_each(|sequence| *sequence = DigestSequence::default());
+        self.channels.iter_mut().for_each(DigestSequence::clear);
         self.last.iter_mut().for_each(|last| *last = Some(LastValue::Unknown));
     }
 
@@ -63,14 +64,14 @@ impl Summarizer {
     /// Ends the block whose rows these are.
     pub fn block(&mut self, rows: &Rows) -> BlockSummary {
         let layout = rows.layout();
-        let channels = std::mem::replace(&mut self.channels, sequences(layout));
         let ticks_with_input = (0..rows.ticks().len()).filter(|&tick| rows.has_input(tick)).count();
         let mut summary = BlockSummary {
-            channel_digests: channels.iter().map(DigestSequence::finish).collect(),
+            channel_digests: self.channels.iter().map(DigestSequence::finish).collect(),
             rows: Vec::with_capacity(layout.tables().len()),
             ticks_with_input: u32::try_from(ticks_with_input).expect("at most 65,536"),
             changed: Vec::with_capacity(self.last.len()),
         };
+        self.channels.iter_mut().for_each(DigestSequence::clear);
         let mut last = self.last.iter_mut();
         for index in 0..layout.tables().len() {
             let table = rows.table(TableId(index));
@@ -91,10 +92,6 @@ impl Summarizer {
         }
         summary
     }
-}
-
-fn sequences(layout: &Layout) -> Vec<DigestSequence> {
-    layout.channels().iter().map(|_| DigestSequence::default()).collect()
 }
 
 /// Whether the first of a block's rows has another value than `last`, which becomes that of the last of them.
