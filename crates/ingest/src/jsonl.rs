@@ -2,6 +2,7 @@
 
 mod decode;
 mod fault;
+mod plain;
 mod session;
 mod wire;
 
