@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cdt_schema::{Channel, ChannelSet, Digest, KindId, Rows, TableKind, Tick};
+use cdt_schema::{ChannelSet, Digest, KindId, Rows, TableKind, Tick};
 use cdt_testkit::meta;
 use cdt_trace::{BlockDecoder, Encoder, Options, Source, Trace};
 
@@ -52,11 +52,15 @@ pub fn open(memory: &Memory) -> Trace<Memory> {
     Trace::from_source(memory.clone(), Path::new("memory")).expect("our own trace")
 }
 
-/// Decodes the blocks of a trace one after another and gives the sum of what `of` says of each.
-fn blocks<S: Source>(trace: &Trace<S>, channels: ChannelSet, mut of: impl FnMut(&Rows) -> usize) -> usize {
+/// Reads the blocks of a trace one after another and gives the sum of what `of` says of each.
+fn blocks<S: Source>(
+    trace: &Trace<S>,
+    mut read: impl FnMut(&mut BlockDecoder, usize) -> Result<Rows, cdt_trace::Error>,
+    mut of: impl FnMut(&Rows) -> usize,
+) -> usize {
     let mut decoder = BlockDecoder::new();
     let block = |block| {
-        let rows = trace.block_by(&mut decoder, block, channels).expect("our own trace");
+        let rows = read(&mut decoder, block).expect("our own trace");
         let sum = of(std::hint::black_box(&rows));
         decoder.recycle(rows);
         sum
@@ -71,13 +75,16 @@ fn entities(rows: &Rows) -> usize {
 
 /// Reads every column of every block and gives the number of entities.
 pub fn read(memory: &Memory) -> usize {
-    blocks(&open(memory), ChannelSet::ALL, entities)
+    let trace = open(memory);
+    blocks(&trace, |decoder, block| trace.block_by(decoder, block, ChannelSet::ALL), entities)
 }
 
 /// Reads every tick as a typed tick and gives the sum of what `of` says of each.
 pub fn read_ticks<W: Workload>(memory: &Memory, of: impl Fn(&W::Tick) -> usize) -> usize {
+    let trace = open(memory);
     let mut tick = W::Tick::default();
-    blocks(&open(memory), ChannelSet::ALL, |rows| {
+    let read = |decoder: &mut BlockDecoder, block| trace.block_by(decoder, block, ChannelSet::ALL);
+    blocks(&trace, read, |rows| {
         let each = |index| {
             W::read(rows, index, &mut tick);
             of(std::hint::black_box(&tick))
@@ -98,11 +105,13 @@ pub fn tick<W: Workload>(memory: &Memory, number: u32) -> W::Tick {
 
 /// Counts entities by two of their columns.
 pub fn count<W: Workload>(memory: &Memory) -> usize {
-    blocks(&open(memory), [Channel::Entities].into_iter().collect(), |rows| {
-        let table = rows.layout().table(TableKind::Entities(KindId(0))).expect("the workload has entities");
-        let schema = &rows.layout().tables()[table.0];
-        let [first, second] =
-            W::COUNTED.map(|name| lanes32(rows, table, schema.column(name).expect("a column of that name")));
+    let trace = open(memory);
+    let table = trace.layout().table(TableKind::Entities(KindId(0))).expect("the workload has entities");
+    let schema = &trace.layout().tables()[table.0];
+    let columns = W::COUNTED.map(|name| schema.column(name).expect("a column of that name"));
+    let read = |decoder: &mut BlockDecoder, block| trace.table_by(decoder, block, table, &columns);
+    blocks(&trace, read, |rows| {
+        let [first, second] = columns.map(|column| lanes32(rows, table, column));
         first.iter().zip(second).filter(|&(&first, &second)| W::counts(first, second)).count()
     })
 }

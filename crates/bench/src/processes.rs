@@ -29,9 +29,10 @@ pub fn print_peak(command: &[OsString]) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes of memory")]
-fn peak_mib(command: &[OsString]) -> f64 {
+fn peak_mib(command: &[OsString], folder: &Path) -> f64 {
     let this = std::env::current_exe().expect("this program is somewhere");
-    let output = Command::new(this).arg(PEAK_OF).args(command).output().expect("this program starts");
+    let output = Command::new(this).arg(PEAK_OF).args(command).current_dir(folder).output();
+    let output = output.expect("this program starts");
     let text = String::from_utf8(output.stdout).expect("a number");
     text.trim().parse::<u64>().expect("a number") as f64 / MIB
 }
@@ -52,7 +53,7 @@ pub fn figures<W: Workload>(ticks: &[W::Tick]) -> Vec<Figure> {
     std::fs::write(path("run.jsonl"), W::capture(ticks)).expect("the disk takes it");
     let peak = |words: &[&Path]| {
         let command: Vec<OsString> = [cdt.as_path()].iter().chain(words).map(|word| word.as_os_str().into()).collect();
-        peak_mib(&command)
+        peak_mib(&command, folder.path())
     };
     let [trace, other] = [path("run.cdt"), path("other.cdt")];
     let finalize = peak(&["finalize".as_ref(), &path("run.jsonl"), "-o".as_ref(), &trace]);
