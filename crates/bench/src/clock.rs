@@ -1,13 +1,13 @@
-//! CPU time of one thread, and runs taken in turns so that what else the machine does falls on all of them.
+//! CPU time, and runs taken in turns so that what else the machine does falls on all of them.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use cpu_time::{ProcessTime, ThreadTime};
+use cpu_time::ProcessTime;
 
-/// CPU time that `run` takes on this thread.
+/// CPU time that `run` takes, on all threads together: a peer that packs on threads of its own pays for them too.
 pub fn cpu<T>(run: impl FnOnce() -> T) -> (Duration, T) {
-    let start = ThreadTime::now();
+    let start = ProcessTime::now();
     let out = std::hint::black_box(run());
     (start.elapsed(), out)
 }
@@ -18,13 +18,6 @@ pub fn wall<T>(run: impl FnOnce() -> T) -> (Duration, T) {
     let start = Instant::now();
     let out = run();
     (start.elapsed(), out)
-}
-
-/// CPU time of all of the process's threads, and wall time, that `run` takes.
-pub fn process<T>(run: impl FnOnce() -> T) -> (Duration, Duration, T) {
-    let start = ProcessTime::now();
-    let (wall, out) = wall(run);
-    (start.elapsed(), wall, out)
 }
 
 /// One of several ways to do the same, and how it is called.

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     };
     println!("commit   {}", commit());
     println!("machine  {}", machine());
-    println!("CPU time of one thread, medians of {} rounds taken in turns\n", request.rounds);
+    println!("CPU time, medians of {} rounds taken in turns\n", request.rounds);
     if request.w1 {
         measure::<w1::W1>(&request);
     }
