@@ -13,3 +13,8 @@ fuzz seconds="30":
 # The lab on its golden traces.
 demo:
     cargo run --release --locked -- demo
+
+# Speed and size beside MCAP, Parquet and Arrow IPC, on W1 and W2 at 100,000 ticks: docs/benchmarks.md. Takes minutes.
+bench *ARGS:
+    cargo build --release --locked -p cdt-cli -p cdt-bench
+    cargo run --release --locked -p cdt-bench -- {{ARGS}}

@@ -1,16 +1,13 @@
-//! Drops sixty boxes in one of two versions of rapier2d and writes the run as a capture: the producer of traces/demo.
-//! It is no part of the lab and knows none of its crates; the wire contract, docs/capture.md, is all that they share.
+//! Writes a run of the demo's scene as a capture: the command line of the producer of traces/demo.
 
-mod capture;
-mod scene;
 #[cfg(test)]
 mod tests;
-mod world;
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
-use world::{candidate, reference};
+use demo_boxes::world::{candidate, reference};
+use demo_boxes::{capture, scene};
 
 const USAGE: &str = "usage: demo-boxes reference|candidate [--ticks N] [--zstd]";
 /// zstd's level for `--zstd`: what is shipped is packed once and read often.

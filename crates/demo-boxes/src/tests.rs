@@ -1,7 +1,9 @@
 //! What must hold of the scene, of the captures made from it, and of the command line.
 
-use crate::world::{Frame, candidate, reference};
-use crate::{Request, parse, run, scene};
+use demo_boxes::scene;
+use demo_boxes::world::{Frame, candidate, reference};
+
+use crate::{Request, parse, run};
 
 fn asked(line: &str) -> Option<Request> {
     parse(line.split_whitespace().map(str::to_owned))

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::rows::{entity_kind, lane32};
+use crate::rows::{entity_kind, lanes8, lanes32, lanes64};
 use crate::table::columns::{entities, events, memory, rng};
 use crate::{Layout, RngChain, RowError, Rows, TableId, TableKind, Tick};
 
@@ -20,8 +20,10 @@ pub struct Continuity {
 /// The tenants of one entity kind's slots.
 #[derive(Clone, Debug, Default)]
 struct Pool {
-    /// Slot and generation of every entity of the last tick, slots ascending.
-    live: Vec<(u32, u32)>,
+    /// Slot of every entity of the last tick, ascending.
+    slots: Vec<u32>,
+    /// Their generations.
+    generations: Vec<u32>,
     /// Generation of the last tenant of every slot that is empty now and was not always. Never iterated.
     gone: HashMap<u32, u32>,
 }
@@ -90,12 +92,13 @@ impl Continuity {
     fn check_draws(&mut self, rows: &Rows, id: TableId, tick: usize) -> Result<(), RowError> {
         let columns = &rows.table(id).columns;
         let streams = rows.layout().rng_streams();
-        for (row, seq) in rows.range(id, tick).zip(1u32..) {
-            let stream = lane32(columns[rng::STREAM].bits(row)) as usize;
-            let (before, after) = (columns[rng::BEFORE].bits(row), columns[rng::AFTER].bits(row));
-            let value = lane32(columns[rng::VALUE].bits(row));
+        let range = rows.range(id, tick);
+        let (numbers, values) = (lanes8(&columns[rng::STREAM]), lanes32(&columns[rng::VALUE]));
+        let (befores, afters) = (lanes64(&columns[rng::BEFORE]), lanes64(&columns[rng::AFTER]));
+        for (row, seq) in range.zip(1u32..) {
+            let stream = usize::from(numbers[row]);
             self.next_chains[stream]
-                .check(streams[stream].algorithm, before, value, after)
+                .check(streams[stream].algorithm, befores[row], values[row], afters[row])
                 .map_err(|rule| RowError::new(format!("rng[{seq}] (stream {})", streams[stream].name), rule))?;
         }
         Ok(())
@@ -103,13 +106,21 @@ impl Continuity {
 }
 
 impl Pool {
-    fn check(&self, rows: &Rows, id: TableId, tick: usize) -> Result<(), RowError> {
+    /// The slots and the generations of a tick's rows.
+    fn keys(rows: &Rows, id: TableId, tick: usize) -> (&[u32], &[u32]) {
         let columns = &rows.table(id).columns;
-        let mut live = self.live.iter().peekable();
+        let range = rows.range(id, tick);
+        (&lanes32(&columns[entities::SLOT])[range.clone()], &lanes32(&columns[entities::GENERATION])[range])
+    }
+
+    fn check(&self, rows: &Rows, id: TableId, tick: usize) -> Result<(), RowError> {
+        let (slots, generations) = Pool::keys(rows, id, tick);
+        if slots == self.slots && generations == self.generations {
+            return Ok(());
+        }
+        let mut live = self.slots.iter().zip(&self.generations).peekable();
         let mut last_slot = None;
-        for row in rows.range(id, tick) {
-            let slot = lane32(columns[entities::SLOT].bits(row));
-            let generation = lane32(columns[entities::GENERATION].bits(row));
+        for (&slot, &generation) in slots.iter().zip(generations) {
             let refuse = |rule: String| {
                 let name = &rows.layout().tables()[id.0].name;
                 Err(RowError::new(format!("{name}[slot={slot},gen={generation}]"), rule))
@@ -118,9 +129,9 @@ impl Pool {
                 return refuse(format!("slots ascend within a kind, but {slot} comes after {last}"));
             }
             last_slot = Some(slot);
-            while live.next_if(|(past, _)| *past < slot).is_some() {}
-            match live.next_if(|(past, _)| *past == slot) {
-                Some(&(_, past)) if generation < past => {
+            while live.next_if(|(past, _)| **past < slot).is_some() {}
+            match live.next_if(|(past, _)| **past == slot) {
+                Some((_, &past)) if generation < past => {
                     return refuse(format!("generations of a slot never fall, but the last tick had {past}"));
                 }
                 Some(_) => {}
@@ -138,29 +149,27 @@ impl Pool {
     }
 
     fn accept(&mut self, rows: &Rows, id: TableId, tick: usize) {
-        let columns = &rows.table(id).columns;
-        let range = rows.range(id, tick);
-        let now =
-            |row: usize| (lane32(columns[entities::SLOT].bits(row)), lane32(columns[entities::GENERATION].bits(row)));
-        if range.len() == self.live.len() && range.clone().zip(&self.live).all(|(row, &past)| now(row) == past) {
-            return;
-        }
-        let mut current = range.clone().map(now).peekable();
-        for &(slot, generation) in &self.live {
-            while current.next_if(|(other, _)| *other < slot).is_some() {}
-            if current.next_if(|(other, _)| *other == slot).is_none() {
-                self.gone.insert(slot, generation);
+        let (slots, generations) = Pool::keys(rows, id, tick);
+        if slots != self.slots {
+            let mut current = slots.iter().peekable();
+            for (&slot, &generation) in self.slots.iter().zip(&self.generations) {
+                while current.next_if(|&&other| other < slot).is_some() {}
+                if current.next_if(|&&other| other == slot).is_none() {
+                    self.gone.insert(slot, generation);
+                }
             }
+            self.slots.clear();
+            self.slots.extend_from_slice(slots);
         }
-        self.live.clear();
-        self.live.extend(range.map(now));
+        self.generations.clear();
+        self.generations.extend_from_slice(generations);
     }
 }
 
 fn check_causes(rows: &Rows, id: TableId, tick: usize) -> Result<(), RowError> {
     let columns = &rows.table(id).columns;
     for (row, seq) in rows.range(id, tick).zip(1u32..) {
-        let cause = lane32(columns[events::CAUSE].bits(row));
+        let cause = lanes32(&columns[events::CAUSE])[row];
         if cause >= seq {
             let rule = format!("an event is caused by an earlier one of its tick, not by {cause}");
             return Err(RowError::new(format!("events[{seq}].cause"), rule));
@@ -171,9 +180,9 @@ fn check_causes(rows: &Rows, id: TableId, tick: usize) -> Result<(), RowError> {
 
 fn check_pages(rows: &Rows, id: TableId, tick: usize, first: bool) -> Result<(), RowError> {
     let layout = rows.layout().memory();
-    let page_column = &rows.table(id).columns[memory::PAGE];
+    let pages = lanes32(&rows.table(id).columns[memory::PAGE]);
     let range = rows.range(id, tick);
-    let pages = range.clone().map(|row| lane32(page_column.bits(row)));
+    let pages = pages[range.clone()].iter();
     if let Some((a, b)) = pages.clone().zip(pages.skip(1)).find(|(a, b)| a >= b) {
         return Err(RowError::new("memory", format!("pages ascend, but {b} comes after {a}")));
     }

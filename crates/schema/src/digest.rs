@@ -11,9 +11,9 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::rows::{canonical_bytes, lane32};
+use crate::rows::lane32;
 use crate::table::columns::{events, memory};
-use crate::{Channel, ColumnType, Layout, Origin, Role, Rows, TableId, TableKind, Tick};
+use crate::{Channel, Column, ColumnType, Layout, Origin, Role, Rows, ScalarType, TableId, TableKind, Tick};
 
 /// 64-bit hash of behavioural content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,13 +40,70 @@ pub struct TickDigests {
 #[derive(Clone, Debug)]
 pub struct TickDigester {
     pages: Vec<u64>,
-    scratch: Vec<u8>,
+    canonical: Canonical,
+}
+
+/// Canonical bytes of one channel of one tick. The buffer only grows: emptying and filling it for every column would cost
+/// more than what is written to it.
+#[derive(Clone, Debug, Default)]
+struct Canonical {
+    buffer: Vec<u8>,
+    used: usize,
+}
+
+impl Canonical {
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.used]
+    }
+
+    /// The next `len` bytes, to be written.
+    #[inline]
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        let start = self.used;
+        self.used += len;
+        if self.buffer.len() < self.used {
+            self.buffer.resize(self.used.next_power_of_two(), 0);
+        }
+        &mut self.buffer[start..self.used]
+    }
+
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.room(N).copy_from_slice(&bytes);
+    }
+
+    /// Each scalar at its type's width LE, each byte string after its length as u32 LE.
+    #[inline]
+    fn column(&mut self, column: &Column, column_type: ColumnType, rows: Range<usize>) {
+        match column {
+            Column::W8(lanes) => self.room(rows.len()).copy_from_slice(&lanes[rows]),
+            Column::W32(lanes) if column_type == ColumnType::Scalar(ScalarType::U16) => {
+                lanes[rows].iter().for_each(|lane| self.room(2).copy_from_slice(&lane.to_le_bytes()[..2]));
+            }
+            Column::W32(lanes) if rows.len() == 1 => self.put(lanes[rows.start].to_le_bytes()),
+            Column::W32(lanes) => {
+                let room = self.room(rows.len() * 4).as_chunks_mut::<4>().0;
+                room.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
+            }
+            Column::W64(lanes) => {
+                let room = self.room(rows.len() * 8).as_chunks_mut::<8>().0;
+                room.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
+            }
+            Column::Bytes(ragged) => {
+                for row in rows {
+                    let bytes = ragged.get(row);
+                    self.put(u32::try_from(bytes.len()).expect("rows are far below 4 GiB").to_le_bytes());
+                    self.room(bytes.len()).copy_from_slice(bytes);
+                }
+            }
+        }
+    }
 }
 
 impl TickDigester {
     /// A digester that has seen no tick.
     pub fn new(layout: &Layout) -> TickDigester {
-        TickDigester { pages: vec![0; layout.memory().pages as usize], scratch: Vec::new() }
+        TickDigester { pages: vec![0; layout.memory().pages as usize], canonical: Canonical::default() }
     }
 
     /// The digests of one tick, by its index in `rows`. Ticks must come in order from one that carries all of memory.
@@ -73,7 +130,7 @@ impl TickDigester {
 
     /// The digest of one channel of one tick.
     pub fn channel(&mut self, rows: &Rows, channel: Channel, tick: usize) -> Digest {
-        self.scratch.clear();
+        self.canonical.used = 0;
         for (id, schema) in rows.layout().tables_of(channel) {
             let range = rows.range(id, tick);
             match schema.kind {
@@ -82,14 +139,14 @@ impl TickDigester {
                 _ => self.rows(rows, id, range, Role::Behavioural),
             }
         }
-        Digest(xxh3_64(&self.scratch))
+        Digest(xxh3_64(self.canonical.bytes()))
     }
 
     /// The digest of what a channel carries in one tick beside behaviour. It has the tick's number in it, so that the
     /// digests of many ticks can be added up in any grouping and still tell where each belongs.
     pub fn diagnostics(&mut self, rows: &Rows, channel: Channel, tick: usize) -> Digest {
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&rows.ticks()[tick].0.to_le_bytes());
+        self.canonical.used = 0;
+        self.canonical.put(rows.ticks()[tick].0.to_le_bytes());
         for (id, schema) in rows.layout().tables_of(channel) {
             let range = rows.range(id, tick);
             match schema.kind {
@@ -97,20 +154,16 @@ impl TickDigester {
                 _ => self.rows(rows, id, range, Role::Diagnostic),
             }
         }
-        Digest(xxh3_64(&self.scratch))
+        Digest(xxh3_64(self.canonical.bytes()))
     }
 
     fn rows(&mut self, rows: &Rows, id: TableId, range: Range<usize>, role: Role) {
         let count = u32::try_from(range.len()).expect("a block's rows stay below 2^32");
-        self.scratch.extend_from_slice(&count.to_le_bytes());
+        self.canonical.put(count.to_le_bytes());
         let schema = &rows.layout().tables()[id.0];
         for (column, declared) in rows.table(id).columns.iter().zip(&schema.columns) {
             if declared.role == role {
-                let scalar_type = match declared.column_type {
-                    ColumnType::Scalar(ty) => Some(ty),
-                    ColumnType::Values | ColumnType::Page => None,
-                };
-                canonical_bytes(column, scalar_type, range.clone(), &mut self.scratch);
+                self.canonical.column(column, declared.column_type, range.clone());
             }
         }
     }
@@ -133,15 +186,13 @@ impl TickDigester {
                 if index == events::CAUSE {
                     let cause = lane32(column.bits(row)) as usize;
                     let ordinal = if cause == 0 { 0 } else { ordinals[cause - 1] };
-                    self.scratch.extend_from_slice(&ordinal.to_le_bytes());
-                } else if let ColumnType::Scalar(ty) = declared.column_type {
-                    canonical_bytes(column, Some(ty), row..row + 1, &mut self.scratch);
+                    self.canonical.put(ordinal.to_le_bytes());
                 } else {
-                    canonical_bytes(column, None, row..row + 1, &mut self.scratch);
+                    self.canonical.column(column, declared.column_type, row..row + 1);
                 }
             }
         }
-        self.scratch.extend_from_slice(&guests.to_le_bytes());
+        self.canonical.put(guests.to_le_bytes());
     }
 
     /// Events of the host and of debuggers, as they are told.
@@ -152,14 +203,10 @@ impl TickDigester {
         for row in others {
             count += 1;
             for (column, declared) in table.columns.iter().zip(&rows.layout().tables()[id.0].columns) {
-                let scalar_type = match declared.column_type {
-                    ColumnType::Scalar(ty) => Some(ty),
-                    ColumnType::Values | ColumnType::Page => None,
-                };
-                canonical_bytes(column, scalar_type, row..row + 1, &mut self.scratch);
+                self.canonical.column(column, declared.column_type, row..row + 1);
             }
         }
-        self.scratch.extend_from_slice(&count.to_le_bytes());
+        self.canonical.put(count.to_le_bytes());
     }
 
     fn memory(&mut self, rows: &Rows, id: TableId, range: Range<usize>) {
@@ -168,7 +215,7 @@ impl TickDigester {
             let page = lane32(columns[memory::PAGE].bits(row)) as usize;
             self.pages[page] = xxh3_64(columns[memory::CONTENT].bytes(row));
         }
-        self.pages.iter().for_each(|page| self.scratch.extend_from_slice(&page.to_le_bytes()));
+        self.pages.iter().for_each(|page| self.canonical.put(page.to_le_bytes()));
     }
 }
 
@@ -176,17 +223,38 @@ impl TickDigester {
 #[derive(Clone, Default)]
 pub struct DigestSequence {
     hasher: Box<Xxh3>,
+    /// What the hasher has not seen yet: it takes many bytes at once faster than a few at a time.
+    pending: Vec<u8>,
 }
+
+/// Bytes that are hashed at once.
+const PENDING: usize = 1024;
 
 impl DigestSequence {
     /// Adds the next one.
     pub fn push(&mut self, digest: Digest) {
-        self.hasher.update(&digest.0.to_le_bytes());
+        self.bytes(&digest.0.to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= PENDING {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
+        }
     }
 
     /// The digest of what was added: xxh3-64 of the digests, each as u64 LE.
     pub fn finish(&self) -> Digest {
-        Digest(self.hasher.digest())
+        let mut hasher = self.hasher.clone();
+        hasher.update(&self.pending);
+        Digest(hasher.digest())
+    }
+
+    /// Forgets what was added, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.hasher.reset();
+        self.pending.clear();
     }
 }
 
@@ -211,7 +279,7 @@ impl ContentDigest {
 
     /// Adds a tick: its number as u32 LE, its digest as u64 LE.
     pub fn push(&mut self, tick: Tick, digest: Digest) {
-        self.0.hasher.update(&tick.0.to_le_bytes());
+        self.0.bytes(&tick.0.to_le_bytes());
         self.0.push(digest);
     }
 

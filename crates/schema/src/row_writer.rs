@@ -182,6 +182,8 @@ pub struct RowWriter {
     continuity: Continuity,
     /// Content of all of memory after the last tick; every block begins with it.
     image: Vec<u8>,
+    /// Bytes that the rows occupy in memory.
+    raw_bytes: usize,
 }
 
 impl RowWriter {
@@ -192,6 +194,7 @@ impl RowWriter {
             continuity: Continuity::new(&layout),
             image: vec![0; memory.page_size as usize * memory.pages as usize],
             rows: Rows::new(layout),
+            raw_bytes: 0,
         }
     }
 
@@ -207,10 +210,16 @@ impl RowWriter {
         &self.rows
     }
 
+    /// Bytes that the rows of the current block occupy in memory.
+    pub fn raw_bytes(&self) -> usize {
+        self.raw_bytes
+    }
+
     /// Begins the next block, which will carry all of memory at its first tick. The rows of the current one are gone; their
     /// buffers are used again.
     pub fn begin_block(&mut self) {
         self.rows.truncate(0);
+        self.raw_bytes = 0;
     }
 
     /// Brings the image up to date with the last tick. At a block's first tick its pages become all pages; at any other,
@@ -310,11 +319,17 @@ impl TickBuilder<'_> {
     pub fn draw(&mut self, draw: Draw) -> Result<(), RowError> {
         let id = self.table(TableKind::Rng, "rng")?;
         lookup(self.layout().rng_streams(), usize::from(draw.stream.0), "rng", "stream")?;
-        let state = [Scalar::U64(draw.before), Scalar::U64(draw.after)];
-        self.push(
-            id,
-            &[Scalar::U8(draw.stream.0), Scalar::U32(draw.value), state[0], state[1], Scalar::U32(draw.caller)],
-        )
+        let [Column::W8(streams), Column::W32(values), Column::W64(befores), Column::W64(afters), Column::W32(callers)] =
+            &mut self.writer.rows.tables[id.0].columns[..]
+        else {
+            unreachable!("the columns of draws are the schema's own")
+        };
+        streams.push(draw.stream.0);
+        values.push(draw.value);
+        befores.push(draw.before);
+        afters.push(draw.after);
+        callers.push(draw.caller);
+        Ok(())
     }
 
     /// The next syscall of the tick.
@@ -400,17 +415,16 @@ impl TickBuilder<'_> {
         fields: &[Values<'_>],
     ) -> Result<(), RowError> {
         let (id, schema) = self.begin_entities(kind)?;
-        let name = schema.name.clone();
         let declared = &schema.columns[columns::entities::FIRST_FIELD..];
         if fields.len() != declared.len() {
             let rule = format!("{} fields are expected, not {}", declared.len(), fields.len());
-            return Err(RowError::new(name, rule));
+            return Err(RowError::new(&schema.name, rule));
         }
         let lens = fields.iter().map(Values::len).chain([generations.len()]);
         if let Some(len) = lens.into_iter().find(|&len| len != slots.len()) {
             let rule =
                 format!("there are {} slots, so as many values of each field are expected, not {len}", slots.len());
-            return Err(RowError::new(name, rule));
+            return Err(RowError::new(&schema.name, rule));
         }
         for (values, declared) in fields.iter().zip(declared) {
             if declared.column_type != ColumnType::Scalar(values.scalar_type()) || !values.are_finite() {
@@ -419,7 +433,10 @@ impl TickBuilder<'_> {
                 else {
                     continue;
                 };
-                let place = format!("{name}[slot={},gen={}].{}", slots[index], generations[index], declared.name);
+                let place = {
+                    let (slot, generation) = (slots[index], generations[index]);
+                    format!("{}[slot={slot},gen={generation}].{}", schema.name, declared.name)
+                };
                 return Err(RowError::new(place, refusal(value, declared)));
             }
         }
@@ -450,7 +467,7 @@ impl TickBuilder<'_> {
     pub fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), RowError> {
         let id = self.table(TableKind::Checkpoint, "checkpoint")?;
         let spec = self.layout().spec();
-        let declared = spec.checkpoint.clone().unwrap_or_default();
+        let declared = spec.checkpoint.as_ref().expect("the channel is declared");
         let digests = [declared.state_digest, declared.frame_digest, declared.audio_digest];
         let streams = if declared.rng_state { self.layout().rng_streams().len() } else { 0 };
         let kinds = if declared.entity_counts { self.layout().entity_kinds().len() } else { 0 };
@@ -465,12 +482,12 @@ impl TickBuilder<'_> {
             let rule = format!("{expected} values are declared, not {got}");
             return Err(RowError::new(format!("checkpoint.{what}"), rule));
         }
-        let mut values: Vec<Scalar> = checkpoint.digests.iter().copied().map(Scalar::U64).collect();
-        values.extend(checkpoint.rng_state.iter().copied().map(Scalar::U64));
-        values.extend(checkpoint.entity_counts.iter().copied().map(Scalar::U32));
-        values.extend(checkpoint.fuel.map(Scalar::U64));
-        values.extend(checkpoint.counters.iter().copied().map(Scalar::U64));
-        self.push(id, &values)
+        let counts = checkpoint.entity_counts.iter().map(|&count| u64::from(count));
+        let states = checkpoint.digests.iter().chain(checkpoint.rng_state).copied();
+        let values = states.chain(counts).chain(checkpoint.fuel).chain(checkpoint.counters.iter().copied());
+        let columns = &mut self.writer.rows.tables[id.0].columns;
+        columns.iter_mut().zip(values).for_each(|(column, bits)| column.push_bits(bits));
+        Ok(())
     }
 
     /// The next timing sample of the tick.
@@ -583,8 +600,10 @@ impl TickBuilder<'_> {
         }
         self.writer.continuity.check(&self.writer.rows, tick)?;
         self.done = true;
+        self.writer.raw_bytes += bytes;
         if let Some(id) = self.writer.rows.layout.table(TableKind::Memory) {
             self.writer.complete_memory(id);
+            self.writer.raw_bytes = self.writer.rows.raw_bytes();
         }
         Ok(())
     }

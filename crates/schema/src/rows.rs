@@ -6,8 +6,7 @@ use std::sync::Arc;
 use crate::admissible;
 use crate::table::{ColumnType, columns};
 use crate::{
-    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, ScalarType, Slot, TableId, TableKind,
-    Tick, Uid,
+    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, Slot, TableId, TableKind, Tick, Uid,
 };
 
 /// Byte strings of any length, one a row.
@@ -100,6 +99,11 @@ impl Column {
             Column::Bytes(ragged) => ragged.get(row),
             _ => panic!("a column of scalars has no byte strings"),
         }
+    }
+
+    /// Takes all rows out; the buffers stay.
+    pub fn clear(&mut self) {
+        self.truncate(0);
     }
 
     /// Whether a value of these rows differs from the first of them.
@@ -232,6 +236,35 @@ impl Rows {
         Ok(rows)
     }
 
+    /// Rows of one table that a decoder read, checked against the layout. Columns that it did not read are empty; nothing may
+    /// be asked of them, nor of other tables.
+    ///
+    /// # Errors
+    /// The first value that its type or the layout does not admit.
+    ///
+    /// # Panics
+    /// If the shape does not fit the layout, or a column is empty in a table whose columns do not stand alone: that is a
+    /// fault of the decoder.
+    pub fn from_decoded_table(
+        layout: Arc<Layout>,
+        ticks: Vec<Tick>,
+        id: TableId,
+        table: Table,
+    ) -> Result<Rows, RowError> {
+        let schema = &layout.tables()[id.0];
+        assert_eq!(table.ends.len(), ticks.len(), "one end for each tick in {}", schema.name);
+        assert_eq!(table.columns.len(), schema.columns.len(), "every column of {}", schema.name);
+        let may_lack = schema.columns_stand_alone();
+        let fits = |column: &Column| column.len() == table.rows() || may_lack && column.is_empty();
+        assert!(table.columns.iter().all(fits), "equal columns in {}", schema.name);
+        let loaded = [schema.channel].into_iter().collect();
+        let mut tables = vec![Table::default(); layout.tables().len()];
+        tables[id.0] = table;
+        let rows = Rows { layout, ticks, tables, loaded };
+        admissible::check_table(&rows, id)?;
+        Ok(rows)
+    }
+
     /// The tables alone, for their buffers.
     pub fn into_tables(self) -> Vec<Table> {
         self.tables
@@ -357,7 +390,10 @@ impl Rows {
     pub(crate) fn tick_bytes(&self, tick: usize) -> usize {
         let table_bytes = |(index, table): (usize, &Table)| -> usize {
             let range = self.range(TableId(index), tick);
-            table.columns.iter().map(|column| column_bytes(column, range.clone())).sum()
+            if range.is_empty() {
+                return 4;
+            }
+            table.columns.iter().map(|column| column_bytes(column, range.clone())).sum::<usize>() + 4
         };
         self.tables.iter().enumerate().map(table_bytes).sum()
     }
@@ -398,33 +434,22 @@ pub(crate) fn lane32(bits: u64) -> u32 {
     bits as u32
 }
 
-/// Appends the canonical bytes of a run of rows: each scalar at its type's width LE, each byte string after its length
-/// as u32 LE.
-pub(crate) fn canonical_bytes(column: &Column, scalar_type: Option<ScalarType>, rows: Range<usize>, out: &mut Vec<u8>) {
-    let start = out.len();
-    match column {
-        Column::W8(lanes) => out.extend_from_slice(&lanes[rows]),
-        Column::W32(lanes) if scalar_type == Some(ScalarType::U16) => {
-            lanes[rows].iter().for_each(|lane| out.extend_from_slice(&lane.to_le_bytes()[..2]));
-        }
-        Column::W32(lanes) => {
-            out.resize(start + rows.len() * 4, 0);
-            let bytes = out[start..].as_chunks_mut::<4>().0;
-            bytes.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
-        }
-        Column::W64(lanes) => {
-            out.resize(start + rows.len() * 8, 0);
-            let bytes = out[start..].as_chunks_mut::<8>().0;
-            bytes.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
-        }
-        Column::Bytes(ragged) => {
-            for row in rows {
-                let bytes = ragged.get(row);
-                out.extend_from_slice(&u32::try_from(bytes.len()).expect("rows are far below 4 GiB").to_le_bytes());
-                out.extend_from_slice(bytes);
-            }
-        }
-    }
+/// The lanes of a column that the schema says has 8 bits.
+pub(crate) fn lanes8(column: &Column) -> &[u8] {
+    let Column::W8(lanes) = column else { panic!("the column has 8-bit lanes") };
+    lanes
+}
+
+/// The lanes of a column that the schema says has 32 bits.
+pub(crate) fn lanes32(column: &Column) -> &[u32] {
+    let Column::W32(lanes) = column else { panic!("the column has 32-bit lanes") };
+    lanes
+}
+
+/// The lanes of a column that the schema says has 64 bits.
+pub(crate) fn lanes64(column: &Column) -> &[u64] {
+    let Column::W64(lanes) = column else { panic!("the column has 64-bit lanes") };
+    lanes
 }
 
 /// The entity kind of a table, if it is one of entities.

@@ -7,6 +7,7 @@ mod predict;
 
 use crate::frame::Cursor;
 
+use bits::Rows;
 pub(crate) use planes::{Unzstd, Zstd};
 
 /// How a column's lanes are stored. The number is what the file holds.
@@ -49,9 +50,17 @@ impl ColumnEncoding {
 }
 
 /// A fixed-width unsigned lane. Arithmetic wraps.
-pub(crate) trait Lane: Copy + PartialEq + Into<u64> {
+pub(crate) trait Lane: Copy + PartialEq + Into<u64> + Rows {
     const BITS: u32;
     fn truncate(bits: u64) -> Self;
+    fn and(self, other: Self) -> Self;
+    fn or(self, other: Self) -> Self;
+    /// Whether it has no bits beyond `width`, which is less than it may have.
+    fn fits(self, width: u32) -> bool;
+    /// The bits that it needs.
+    fn width(self) -> u32;
+    /// Numbers of which each byte stands in a plane of its own.
+    fn join(planes: [&[u8]; 8], out: &mut [Self]);
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
     /// A difference, small in magnitude, made small as a number.
@@ -62,7 +71,7 @@ pub(crate) trait Lane: Copy + PartialEq + Into<u64> {
 }
 
 macro_rules! lane {
-    ($type:ty, $buffers:ident) => {
+    ($type:ty, $buffers:ident, $width:expr, $($plane:literal)*) => {
         impl Lane for $type {
             const BITS: u32 = <$type>::BITS;
 
@@ -73,6 +82,33 @@ macro_rules! lane {
             )]
             fn truncate(bits: u64) -> Self {
                 bits as $type
+            }
+
+            #[inline(always)]
+            fn and(self, other: Self) -> Self {
+                self & other
+            }
+
+            #[inline(always)]
+            fn or(self, other: Self) -> Self {
+                self | other
+            }
+
+            #[inline(always)]
+            fn fits(self, width: u32) -> bool {
+                self >> width == 0
+            }
+
+            #[inline(always)]
+            fn width(self) -> u32 {
+                $width(self)
+            }
+
+            fn join(planes: [&[u8]; 8], out: &mut [Self]) {
+                let planes = planes.map(|plane| &plane[..out.len().min(plane.len())]);
+                for (index, number) in out.iter_mut().enumerate() {
+                    *number = <$type>::from_le_bytes([$(planes[$plane][index]),*]);
+                }
             }
 
             #[inline(always)]
@@ -101,9 +137,10 @@ macro_rules! lane {
         }
     };
 }
-lane!(u8, lanes8);
-lane!(u32, lanes32);
-lane!(u64, lanes64);
+// Where there is room for one bit more, a lowest one spares the case of zero.
+lane!(u8, lanes8, |lane: u8| (u32::from(lane) << 1 | 1).ilog2(), 0);
+lane!(u32, lanes32, |lane: u32| (u64::from(lane) << 1 | 1).ilog2(), 0 1 2 3);
+lane!(u64, lanes64, |lane: u64| 64 - lane.leading_zeros(), 0 1 2 3 4 5 6 7);
 
 /// Buffers that successive columns reuse, because fresh memory costs more than coding.
 #[derive(Debug, Default)]
@@ -128,10 +165,12 @@ impl<L> Default for Buffers<L> {
     }
 }
 
-/// Blocks for which a column's predictor is kept. Trying all of them on every block would cost more than packing does.
-const BLOCKS_PER_CHOICE: u32 = 16;
+/// Most blocks for which a column's predictor is kept. Trying all of them on every block would cost more than packing does.
+const BLOCKS_PER_CHOICE: u32 = 64;
+/// The same where blocks are large.
+const ARCHIVE_BLOCKS_PER_CHOICE: u32 = 8;
 /// Lanes on which predictors are tried.
-const TRIED: usize = 4096;
+const TRIED: usize = 2048;
 /// Most entries of a dictionary.
 const MAX_DICTIONARY: usize = 256;
 /// Lanes from which on planes are tried: each has a zstd frame's overhead.
@@ -143,17 +182,27 @@ const PLANES_FROM: usize = 256;
 pub(crate) struct Choice {
     order: u32,
     dictionary: bool,
+    /// Blocks for which it is kept; a run's beginning tells little of the rest, so at first it is kept for a few.
+    kept: u32,
     /// Blocks until it is made again.
     left: u32,
+    /// Whether it was made on this block.
+    fresh: bool,
+    /// Whether planes were smaller than groups.
+    planes: bool,
+    /// The planes that did not gain, a bit each.
+    noise: u8,
 }
 
 impl Choice {
-    fn renew<L: Lane>(&mut self, lanes: &[L], runs: &[u32], buffers: &mut Vec<L>) {
-        if self.left > 0 {
+    fn renew<L: Lane>(&mut self, lanes: &[L], runs: &[u32], most: u32, buffers: &mut Vec<L>) {
+        self.fresh = self.left == 0;
+        if !self.fresh {
             self.left -= 1;
             return;
         }
-        self.left = BLOCKS_PER_CHOICE - 1;
+        self.kept = (self.kept * 2).clamp(1, most);
+        self.left = self.kept - 1;
         let (mut tried, mut some) = (0, 0);
         for &run in runs {
             if tried >= TRIED {
@@ -169,7 +218,6 @@ impl Choice {
         let mut least = packed::cost(lanes);
         self.order = 0;
         for order in 1..=predict::MAX_ORDER {
-            buffers.clear();
             predict::residuals(lanes, runs, order, buffers);
             let cost = packed::cost(buffers);
             if cost < least {
@@ -238,7 +286,7 @@ pub(crate) fn encode<L: Lane>(
     let residuals = &mut L::buffers(scratch).residuals;
     let start = out.len();
     let plain = size_of_val(lanes);
-    choice.renew(lanes, runs, residuals);
+    choice.renew(lanes, runs, if zstd.is_some() { ARCHIVE_BLOCKS_PER_CHOICE } else { BLOCKS_PER_CHOICE }, residuals);
     if choice.dictionary && encode_dictionary(lanes, out).is_some() && out.len() - start < plain {
         return ColumnEncoding::Dictionary;
     }
@@ -247,21 +295,26 @@ pub(crate) fn encode<L: Lane>(
     let stored: &[L] = if order == 0 {
         lanes
     } else {
-        residuals.clear();
         predict::residuals(lanes, runs, order, residuals);
         residuals
     };
-    packed::pack(stored, out);
-    let packed = out.len() - start;
-    if let Some(zstd) = zstd.filter(|_| lanes.len() >= PLANES_FROM) {
-        let planes = zstd.planes(stored);
-        if planes.len() < packed.min(plain) {
-            out.truncate(start);
-            out.extend_from_slice(planes);
-            return ColumnEncoding::Planes(order);
-        }
+    let zstd = zstd.filter(|_| lanes.len() >= PLANES_FROM);
+    // Where one of the two was smaller when the choice was made, the other is not tried.
+    if let Some(zstd) = zstd.filter(|_| choice.fresh || choice.planes) {
+        out.extend_from_slice(zstd.planes(stored, &mut choice.noise, choice.fresh));
     }
-    if packed < plain {
+    let planes = out.len() - start;
+    if planes == 0 || choice.fresh {
+        packed::pack(stored, out);
+    }
+    let packed = out.len() - start - planes;
+    choice.planes = planes > 0 && (packed == 0 || planes < packed);
+    if choice.planes && planes < plain {
+        out.truncate(start + planes);
+        return ColumnEncoding::Planes(order);
+    }
+    if packed > 0 && packed < plain {
+        out.drain(start..start + planes);
         return ColumnEncoding::Packed(order);
     }
     out.truncate(start);
@@ -284,8 +337,8 @@ fn encode_dictionary<L: Lane>(lanes: &[L], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Decodes a column of `count` lanes, which must use up `bytes`, into `out`, which is emptied first. With `order`, lane i
-/// goes to place `order[i]`.
+/// Decodes a column of `count` lanes, which must use up `bytes`, into `out`, whatever it holds. With `order`, lane i goes to
+/// place `order[i]`; without it there is one run.
 ///
 /// # Errors
 /// The rule that the bytes break.
@@ -297,52 +350,60 @@ pub(crate) fn decode<L: Lane>(
     scratch: &mut Scratch,
     out: &mut Vec<L>,
 ) -> Result<(), String> {
-    out.clear();
     let mut cursor = Cursor::new(bytes);
     if encoding == ColumnEncoding::Constant {
+        out.clear();
         out.resize(count, lane_of(cursor.take(size_of::<L>())?));
         return cursor.finish();
     }
-    let mut stored = std::mem::take(&mut L::buffers(scratch).residuals);
-    stored.clear();
-    let predicted = match encoding {
-        ColumnEncoding::Constant => unreachable!("told above"),
-        ColumnEncoding::Plain => {
+    // Every lane is written below, so what the buffers hold of other columns need not be cleared.
+    let Some(order) = order else {
+        let predicted = stored(encoding, &mut cursor, count, &mut scratch.unzstd, out)?;
+        if predicted > 0 {
+            predict::undo(out, predicted);
+        }
+        return cursor.finish();
+    };
+    let mut residuals = std::mem::take(&mut L::buffers(scratch).residuals);
+    let predicted = stored(encoding, &mut cursor, count, &mut scratch.unzstd, &mut residuals)?;
+    cursor.finish()?;
+    out.resize(count, L::truncate(0));
+    predict::undo_to(&residuals, runs, predicted, order, out);
+    L::buffers(scratch).residuals = residuals;
+    Ok(())
+}
+
+/// Reads the lanes that a frame stores, and says of which order's residuals they are.
+fn stored<L: Lane>(
+    encoding: ColumnEncoding,
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    unzstd: &mut Unzstd,
+    out: &mut Vec<L>,
+) -> Result<u32, String> {
+    match encoding {
+        ColumnEncoding::Plain | ColumnEncoding::Constant => {
             let bytes = cursor.take(count.checked_mul(size_of::<L>()).ok_or("there are too many lanes")?)?;
-            stored.extend(bytes.chunks_exact(size_of::<L>()).map(lane_of::<L>));
-            0
+            out.clear();
+            out.extend(bytes.chunks_exact(size_of::<L>()).map(lane_of::<L>));
+            Ok(0)
         }
         ColumnEncoding::Dictionary => {
-            decode_dictionary(&mut cursor, count, &mut stored)?;
-            0
+            decode_dictionary(cursor, count, out)?;
+            Ok(0)
         }
         ColumnEncoding::Packed(predicted) => {
-            packed::unpack(&mut cursor, count, &mut stored)?;
-            predicted
+            packed::check_count(cursor, count)?;
+            out.resize(count, L::truncate(0));
+            packed::unpack(cursor, out)?;
+            Ok(predicted)
         }
         ColumnEncoding::Planes(predicted) => {
-            planes::join(&mut cursor, count, &mut scratch.unzstd, &mut stored)?;
-            predicted
-        }
-    };
-    cursor.finish()?;
-    match (predicted, order) {
-        (0, None) => std::mem::swap(out, &mut stored),
-        (0, Some(order)) => {
             out.resize(count, L::truncate(0));
-            stored.iter().zip(order).for_each(|(&lane, &place)| out[place as usize] = lane);
-        }
-        (_, None) => {
-            out.resize(count, L::truncate(0));
-            predict::undo(&stored, runs, predicted, |index, lane| out[index] = lane);
-        }
-        (_, Some(order)) => {
-            out.resize(count, L::truncate(0));
-            predict::undo(&stored, runs, predicted, |index, lane| out[order[index] as usize] = lane);
+            unzstd.join(cursor, out)?;
+            Ok(predicted)
         }
     }
-    L::buffers(scratch).residuals = stored;
-    Ok(())
 }
 
 fn lane_of<L: Lane>(bytes: &[u8]) -> L {
@@ -354,11 +415,13 @@ fn lane_of<L: Lane>(bytes: &[u8]) -> L {
 fn decode_dictionary<L: Lane>(cursor: &mut Cursor<'_>, count: usize, lanes: &mut Vec<L>) -> Result<(), String> {
     let entries = usize::from(cursor.take(1)?[0]) + 1;
     let entries: Vec<L> = cursor.take(entries * size_of::<L>())?.chunks_exact(size_of::<L>()).map(lane_of).collect();
-    let mut indices: Vec<u8> = Vec::new();
-    packed::unpack(cursor, count, &mut indices)?;
+    packed::check_count(cursor, count)?;
+    let mut indices = vec![0u8; count];
+    packed::unpack(cursor, &mut indices)?;
     if let Some(index) = indices.iter().find(|&&index| usize::from(index) >= entries.len()) {
         return Err(format!("a dictionary of {} entries has none at {index}", entries.len()));
     }
+    lanes.clear();
     lanes.extend(indices.iter().map(|&index| entries[usize::from(index)]));
     Ok(())
 }
@@ -424,10 +487,10 @@ mod tests {
         assert_eq!(round_trip(&numbers, &[299], None), (Plain, 299 * 8));
         round_trip(&[u64::MAX, 0, u64::MAX, 1], &[4], None);
         round_trip(&[255u8, 0, 128, 1], &[4], None);
-        let skewed: Vec<u32> = (0..3000).map(|i| noise32(i) % 300 * u32::from(i % 7 == 0)).collect();
+        let again: Vec<u32> = (0..1000).map(|i| noise32(i % 400) % 30_000).collect();
         let mut zstd = Zstd::new();
-        let (encoding, bytes) = round_trip(&skewed[..1000], &[1000], Some(&mut zstd));
-        assert!(matches!(encoding, Planes(_)) && bytes < round_trip(&skewed[..1000], &[1000], None).1);
+        let (encoding, bytes) = round_trip(&again, &[1000], Some(&mut zstd));
+        assert!(matches!(encoding, Planes(_)) && bytes < round_trip(&again, &[1000], None).1);
     }
 
     #[test]
@@ -436,10 +499,10 @@ mod tests {
         let low: Vec<u32> = (0..200).map(|i| noise32(i) >> 30).collect();
         let (mut choice, mut scratch) = (Choice::default(), Scratch::default());
         let mut taken = |lanes: &[u32]| encode(lanes, &[200], &mut choice, None, &mut scratch, &mut Vec::new());
+        // The first choice is for one block, the second for two.
         assert_eq!(taken(&line), ColumnEncoding::Packed(2));
-        for _ in 1..BLOCKS_PER_CHOICE {
-            assert_eq!(taken(&low), ColumnEncoding::Packed(2));
-        }
+        assert_eq!(taken(&line), ColumnEncoding::Packed(2));
+        assert_eq!(taken(&low), ColumnEncoding::Packed(2));
         assert_eq!(taken(&low), ColumnEncoding::Packed(0));
     }
 

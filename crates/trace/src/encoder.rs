@@ -87,7 +87,7 @@ impl Encoder {
         let rows = self.writer.rows();
         self.last_tick = Some(tick);
         self.sections.tick(rows, rows.ticks().len() - 1);
-        if rows.ticks().len() >= self.options.block_ticks || rows.raw_bytes() >= self.block_bytes {
+        if rows.ticks().len() >= self.options.block_ticks || self.writer.raw_bytes() >= self.block_bytes {
             self.end_block();
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, Tick, TickBuilder};
+use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::{
@@ -492,11 +492,32 @@ impl<S: Source> Trace<S> {
     /// # Errors
     /// As for [`Trace::block`].
     pub fn block_by(&self, decoder: &mut BlockDecoder, block: usize, channels: ChannelSet) -> Result<Rows, Error> {
-        let entry: &BlockEntry = &self.index.blocks[block];
-        let read = |range: Range<u64>, into: &mut Vec<u8>| {
-            self.source.read(range, into).map_err(|error| unreadable(&self.name, &error))
-        };
-        let rows = decoder.decode(&self.index.layout, entry, channels, read).and_then(|rows| {
+        let entry = &self.index.blocks[block];
+        let rows = decoder.decode(&self.index.layout, entry, channels, |range, into| self.read(range, into));
+        self.checked(entry, rows)
+    }
+
+    /// Some columns of one table of a block, by their numbers; its other columns are left empty. Of a table whose columns do
+    /// not stand alone ([`cdt_schema::TableSchema::columns_stand_alone`]) all are read.
+    ///
+    /// # Errors
+    /// As for [`Trace::block`].
+    pub fn table_by(
+        &self,
+        decoder: &mut BlockDecoder,
+        block: usize,
+        table: TableId,
+        columns: &[usize],
+    ) -> Result<Rows, Error> {
+        let entry = &self.index.blocks[block];
+        let asked = (table, columns);
+        let rows = decoder.decode_table(&self.index.layout, entry, asked, |range, into| self.read(range, into));
+        self.checked(entry, rows)
+    }
+
+    /// Rows whose ticks are those that the index gives the block.
+    fn checked(&self, entry: &BlockEntry, rows: Result<Rows, Error>) -> Result<Rows, Error> {
+        let rows = rows.and_then(|rows| {
             let rule = "the block's ticks are not those that the index gives";
             if self.index.has_exactly(rows.ticks()) { Ok(rows) } else { Err(Error::damaged(entry.offset, rule)) }
         });
@@ -523,7 +544,7 @@ impl<S: Source> Trace<S> {
     /// The digests cannot be read or are damaged.
     pub fn digest_bytes(&self, segment: usize, into: &mut Vec<u8>) -> Result<(), Error> {
         let entry = &self.index.segments[segment];
-        self.source.read(entry.digests.clone(), into).map_err(|error| unreadable(&self.name, &error))?;
+        self.read(entry.digests.clone(), into)?;
         entry.check_digests(into).map_err(|error| error.in_file(&self.name))
     }
 
@@ -560,7 +581,11 @@ impl<S: Source> Trace<S> {
 
     fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        self.source.read(range, &mut bytes).map_err(|error| unreadable(&self.name, &error))?;
+        self.read(range, &mut bytes)?;
         Ok(bytes)
+    }
+
+    fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), Error> {
+        self.source.read(range, into).map_err(|error| unreadable(&self.name, &error))
     }
 }

@@ -134,13 +134,14 @@ impl Summarizer {
     /// No block seen yet.
     pub fn new(layout: &Layout) -> Summarizer {
         let columns = layout.tables().iter().map(|table| table.columns.len()).sum();
+        let channels = layout.channels().iter().map(|_| DigestSequence::default()).collect();
         let diagnostics = Totals::none(layout).diagnostics;
-        Summarizer { channels: sequences(layout), diagnostics, last: vec![None; columns] }
+        Summarizer { channels, diagnostics, last: vec![None; columns] }
     }
 
     /// Forgets what was before: the next block does not follow the last one that was given.
     pub fn interrupt(&mut self) {
-        self.channels.iter_mut().for_each(|sequence| *sequence = DigestSequence::default());
+        self.channels.iter_mut().for_each(DigestSequence::clear);
         self.diagnostics.fill(Digest(0));
         self.last.iter_mut().for_each(|last| *last = Some(LastValue::Unknown));
     }
@@ -164,15 +165,15 @@ impl Summarizer {
     /// Ends the block whose rows these are.
     pub fn block(&mut self, rows: &Rows) -> BlockSummary {
         let layout = rows.layout();
-        let channels = std::mem::replace(&mut self.channels, sequences(layout));
         let ticks_with_input = (0..rows.ticks().len()).filter(|&tick| rows.has_input(tick)).count();
+        let channel_digests = self.channels.iter().map(DigestSequence::finish).collect();
+        self.channels.iter_mut().for_each(DigestSequence::clear);
         let mut totals = Totals {
             rows: Vec::with_capacity(layout.tables().len()),
             ticks_with_input: ticks_with_input as u64,
             changed: Vec::with_capacity(self.last.len()),
             diagnostics: self.diagnostics.clone(),
         };
-        self.diagnostics.fill(Digest(0));
         let mut last = self.last.iter_mut();
         for index in 0..layout.tables().len() {
             let table = rows.table(TableId(index));
@@ -191,12 +192,8 @@ impl Summarizer {
                 totals.changed.push(Change { within, entered: entered(column, ends, last) });
             }
         }
-        BlockSummary { channel_digests: channels.iter().map(DigestSequence::finish).collect(), totals }
+        BlockSummary { channel_digests, totals }
     }
-}
-
-fn sequences(layout: &Layout) -> Vec<DigestSequence> {
-    layout.channels().iter().map(|_| DigestSequence::default()).collect()
 }
 
 /// Whether the first of a block's rows has another value than `last`, which becomes that of the last of them.

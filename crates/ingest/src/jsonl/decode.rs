@@ -43,11 +43,11 @@ impl From<cdt_trace::Error> for Refusal {
 /// Names of a layout, found by the numbers that the rows of a trace use.
 #[derive(Debug)]
 pub(crate) struct Names {
-    streams: Vec<String>,
-    stages: Vec<String>,
+    pub(super) streams: Vec<String>,
+    pub(super) stages: Vec<String>,
     commands: Vec<String>,
     syscalls: Vec<String>,
-    kinds: Vec<String>,
+    pub(super) kinds: Vec<String>,
     events: Vec<String>,
 }
 

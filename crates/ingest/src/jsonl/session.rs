@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cdt_schema::{Digest, Layout, Tick};
+use cdt_schema::{Digest, Layout, Tick, TickBuilder};
 use cdt_trace::{Finished, Loss, LossKind, Meta, Options, Producer, Program, Run, TraceWriter, Watch};
 
 use super::decode::{Names, Refusal, RowDecoder};
 use super::fault::{Fault, decode};
+use super::plain::{Buffers, PlainTick, Refused};
 use super::wire::{CAPTURE_VERSION, ErrorRow, Probe, RunEnd, RunStart, SessionEnd, SessionStart, TickRow, WireLayout};
 use crate::input::Found;
 use crate::{Error, ErrorKind, Input};
@@ -185,6 +186,7 @@ struct OpenRun {
     writer: TraceWriter,
     layout: Arc<Layout>,
     names: Names,
+    buffers: Buffers,
     ticks: u32,
 }
 
@@ -261,6 +263,9 @@ impl Session<'_> {
         if line.trim().is_empty() {
             let rule = "the line is empty; every line of a capture is a JSON object";
             return Err(Trouble::Line(Fault::at(line, 0, "", rule)));
+        }
+        if !self.ended && self.plain_tick(line)? {
+            return Ok(());
         }
         let probe: Probe<'_> = decode(line).map_err(Trouble::Line)?;
         if self.ended {
@@ -366,7 +371,7 @@ impl Session<'_> {
         };
         let writer = TraceWriter::create(&path, self.how.overwrite, &meta, layout.clone(), self.how.options)
             .map_err(|error| Trouble::Fatal(error.into()))?;
-        let run = OpenRun { writer, names: Names::new(&layout), layout, ticks: 0 };
+        let run = OpenRun { writer, names: Names::new(&layout), layout, buffers: Buffers::default(), ticks: 0 };
         self.runs.insert(meta.run.id, RunState::Open(Box::new(run)));
         Ok(())
     }
@@ -398,6 +403,23 @@ impl Session<'_> {
             Err(Refusal::Fault(fault)) => Err(fault.into()),
             Err(Refusal::Trace(error)) => Err(Trouble::Fatal(error.into())),
         }
+    }
+
+    /// Takes a tick row that is written as most are; whether it did.
+    fn plain_tick(&mut self, line: &str) -> Result<bool, Trouble> {
+        let Some(row) = PlainTick::begin(line) else { return Ok(false) };
+        let Some(RunState::Open(run)) = self.runs.get_mut(row.run_id) else { return Ok(false) };
+        if row.tick != run.ticks {
+            return Ok(false);
+        }
+        let (layout, names, buffers) = (&run.layout, &run.names, &mut run.buffers);
+        let fill = |tick: &mut TickBuilder<'_>| row.fill(layout, names, buffers, tick);
+        match run.writer.append(Tick(row.tick), fill) {
+            Ok(()) => run.ticks += 1,
+            Err(Refused::Left) => return Ok(false),
+            Err(Refused::Trace(error)) => return Err(Trouble::Fatal(error.into())),
+        }
+        Ok(true)
     }
 
     fn run_end(&mut self, line: &str) -> Result<(), Trouble> {

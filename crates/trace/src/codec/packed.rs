@@ -1,18 +1,20 @@
-//! Numbers in groups of 64, each group at the bit width that costs least, with the few that are wider told apart: one
-//! jump must not widen its 63 neighbours.
+//! Numbers in groups of 128, each group at the bit width that costs least, with the few that are wider told apart: one
+//! jump must not widen its neighbours.
 //!
 //! A group is a byte (bit width in bits 0 to 6, bit 7 when there are exceptions), with exceptions their count and the
 //! bit width of their upper parts (a byte each), the numbers' low bits, and with exceptions their places (a byte each)
 //! and their upper parts.
 
 use super::Lane;
-use super::bits::{self, GROUP};
+use super::bits::{self, GROUP, bytes_of};
 use crate::frame::Cursor;
 
 /// Set in a group's first byte when numbers in it are wider than its width.
 const EXCEPTIONS: u8 = 0x80;
 /// Most exceptions that a writer makes; a reader takes as many as there are numbers.
-const MOST_EXCEPTIONS: u32 = 20;
+const MOST_EXCEPTIONS: u32 = 40;
+/// Bits that an exception must save beyond what it costs: it takes a reader longer than a number that fits.
+const TELLING: u32 = 8;
 
 /// Appends numbers.
 pub(super) fn pack<L: Lane>(numbers: &[L], out: &mut Vec<u8>) {
@@ -21,10 +23,15 @@ pub(super) fn pack<L: Lane>(numbers: &[L], out: &mut Vec<u8>) {
         pack_group(group, GROUP, out);
     }
     if !rest.is_empty() {
-        let mut group = [L::truncate(0); GROUP];
-        group[..rest.len()].copy_from_slice(rest);
-        pack_group(&group, rest.len(), out);
+        pack_group(&padded(rest), rest.len(), out);
     }
+}
+
+/// A group of which the first are used and the others zero.
+fn padded<L: Lane>(numbers: &[L]) -> [L; GROUP] {
+    let mut group = [L::truncate(0); GROUP];
+    group[..numbers.len()].copy_from_slice(numbers);
+    group
 }
 
 /// Appends a group of which `count` numbers are used and the others zero.
@@ -33,51 +40,69 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, out: &mut Vec<u8>) {
     let width = shape.width;
     if shape.exceptions == 0 {
         out.push(byte(width));
-        pack_low(group, count, width, out);
+        bits::pack(group, count, width, out);
         return;
     }
     out.extend_from_slice(&[byte(width) | EXCEPTIONS, byte(shape.exceptions), byte(shape.upper)]);
-    let mask = if width == 0 { 0 } else { u64::MAX >> (64 - width) };
-    let (mut low, mut places, mut uppers, mut wide) = (*group, [0u8; GROUP], [0u64; GROUP], 0);
-    for (place, number) in (0u8..).zip(&mut low) {
-        let bits: u64 = (*number).into();
-        *number = L::truncate(bits & mask);
-        // Written in any case and kept only if it counts: a jump for every number would cost more.
-        places[wide] = place;
-        uppers[wide] = bits >> width;
-        wide += usize::from(bits > mask);
+    let low = L::truncate(if width == 0 { 0 } else { u64::MAX >> (64 - width) });
+    bits::pack(&group.map(|number| number.and(low)), count, width, out);
+    let wide = wider(group, width);
+    places(wide).for_each(|place| out.push(byte(place)));
+    let start = out.len();
+    let end = start + bytes_of(shape.exceptions as usize, shape.upper);
+    // A number is put with its eight bytes; the last may reach beyond the end.
+    out.resize(end + 8, 0);
+    for (index, place) in places(wide).enumerate() {
+        let at = index * shape.upper as usize;
+        put_bits(&mut out[start + at / 8..], at % 8, group[place as usize].into() >> width);
     }
-    pack_low(&low, count, width, out);
-    out.extend_from_slice(&places[..wide]);
-    let mut pending = 0u128;
-    let mut bits = 0;
-    for &upper in &uppers[..wide] {
-        pending |= u128::from(upper) << bits;
-        bits += shape.upper;
-        while bits >= 8 {
-            out.push((pending & 0xff) as u8);
-            pending >>= 8;
-            bits -= 8;
-        }
+    out.truncate(end);
+}
+
+/// Sets bits from the `shift`-th of `bytes` on, which are clear.
+fn put_bits(bytes: &mut [u8], shift: usize, number: u64) {
+    let Some((word, next)) = bytes.split_first_chunk_mut::<8>() else { return };
+    *word = (u64::from_le_bytes(*word) | number << shift).to_le_bytes();
+    if let (Some(next), 1..) = (next.first_mut(), shift) {
+        #[expect(clippy::cast_possible_truncation, reason = "of less than 8 bits nothing is cut")]
+        let rest = (number >> (64 - shift)) as u8;
+        *next |= rest;
     }
-    if bits > 0 {
-        out.push((pending & 0xff) as u8);
-    }
+}
+
+/// The `width` bits from the `shift`-th of `bytes` on. What is beyond the bytes' end is zero.
+fn bits_at(bytes: &[u8], shift: usize, width: u32) -> u64 {
+    let word = bytes.first_chunk::<8>().copied().unwrap_or_else(|| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        word
+    });
+    let low = u64::from_le_bytes(word) >> shift;
+    let high = bytes.get(8).filter(|_| shift > 0).map_or(0, |&next| u64::from(next) << (64 - shift));
+    (low | high) & u64::MAX >> (64 - width)
+}
+
+/// The numbers of a group with more than `width` bits, a bit each.
+fn wider<L: Lane>(group: &[L; GROUP], width: u32) -> u128 {
+    let flags = group.map(|number| u8::from(!number.fits(width)));
+    // Gathers the lowest bits of eight bytes in the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let bytes = flags.as_chunks::<8>().0;
+    let gathered = bytes.iter().map(|bytes| u64::from_le_bytes(*bytes).wrapping_mul(GATHER) >> 56);
+    gathered.rev().fold(0, |all, eight| all << 8 | u128::from(eight))
+}
+
+/// The places of the bits that are set, ascending.
+fn places(mut bits: u128) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (place < u128::BITS).then_some(place)
+    })
 }
 
 fn byte(number: u32) -> u8 {
-    u8::try_from(number).expect("at most 64")
-}
-
-fn pack_low<L: Lane>(group: &[L; GROUP], count: usize, width: u32, out: &mut Vec<u8>) {
-    let start = out.len();
-    bits::pack(group, width, out);
-    out.truncate(start + low_bytes(count, width));
-}
-
-/// Bytes of the low bits of `count` numbers.
-fn low_bytes(count: usize, width: u32) -> usize {
-    (count * width as usize).div_ceil(8)
+    u8::try_from(number).expect("at most 127")
 }
 
 /// How a group is cut into low bits and exceptions.
@@ -92,66 +117,84 @@ struct Shape {
 impl Shape {
     /// The cheapest for a group; of equal ones the widest.
     fn of<L: Lane>(group: &[L; GROUP], count: usize) -> Shape {
-        let count = u32::try_from(count).expect("at most 64");
-        let all = group.iter().fold(0, |all, &number| all | number.into());
-        let widest = width_of(all);
+        let counts = Widths::of(group);
+        let all = group.iter().fold(L::truncate(0), |all, &number| all.or(number));
+        let widest = all.width();
         let mut best = Shape { width: widest, exceptions: 0, upper: 0 };
-        if widest <= 1 {
-            return best;
-        }
-        let mut counts = [0u8; 65];
-        for &number in group {
-            counts[width_of(number.into()) as usize] += 1;
-        }
-        let mut least = count * widest;
+        let mut least = best.bits(count);
         let mut exceptions = 0;
         for width in (0..widest).rev() {
-            exceptions += u32::from(counts[width as usize + 1]);
+            exceptions += counts.of_width(width + 1);
             if exceptions > MOST_EXCEPTIONS {
                 break;
             }
-            let cost = 16 + count * width + exceptions * (8 + widest - width);
-            if cost < least {
-                least = cost;
-                best = Shape { width, exceptions, upper: widest - width };
+            let shape = Shape { width, exceptions, upper: widest - width };
+            let bits = shape.bits(count);
+            if bits < least {
+                (best, least) = (shape, bits);
             }
         }
         best
+    }
+
+    /// What a group of `count` numbers costs in this shape, in bits.
+    fn bits(self, count: usize) -> u32 {
+        let low = 8 + u32::try_from(count).expect("at most 128") * self.width;
+        if self.exceptions == 0 { low } else { low + 16 + self.exceptions * (8 + self.upper + TELLING) }
+    }
+}
+
+/// How many numbers of a group have how many bits. There are several counters of each width, because a counter that was just
+/// raised cannot be raised again at once, and neighbours often have one width.
+struct Widths([[u8; 65]; 4]);
+
+impl Widths {
+    fn of<L: Lane>(group: &[L; GROUP]) -> Widths {
+        let mut widths = Widths([[0; 65]; 4]);
+        for four in group.as_chunks::<4>().0 {
+            for (counts, number) in widths.0.iter_mut().zip(four) {
+                counts[number.width() as usize] += 1;
+            }
+        }
+        widths
+    }
+
+    fn of_width(&self, width: u32) -> u32 {
+        self.0.iter().map(|counts| u32::from(counts[width as usize])).sum()
     }
 }
 
 /// Bits that numbers would need when packed.
 pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
-    let of = |group: &[L; GROUP], count: usize| {
-        let Shape { width, exceptions, upper } = Shape::of(group, count);
-        count as u64 * u64::from(width) + u64::from(8 + if exceptions > 0 { 16 + exceptions * (8 + upper) } else { 0 })
-    };
+    let of = |group: &[L; GROUP], count: usize| u64::from(Shape::of(group, count).bits(count));
     let (groups, rest) = numbers.as_chunks::<GROUP>();
-    let mut tail = [L::truncate(0); GROUP];
-    tail[..rest.len()].copy_from_slice(rest);
-    groups.iter().map(|group| of(group, GROUP)).sum::<u64>() + of(&tail, rest.len())
+    groups.iter().map(|group| of(group, GROUP)).sum::<u64>() + of(&padded(rest), rest.len())
 }
 
-fn width_of(number: u64) -> u32 {
-    64 - number.leading_zeros()
-}
-
-/// Reads `count` numbers, appending them to `out`.
+/// Reads numbers into `out`, which they fill.
 ///
 /// # Errors
-/// The rule that the bytes break. No more is allocated than the bytes justify: 64 numbers cost a byte at least.
-pub(super) fn unpack<L: Lane>(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<L>) -> Result<(), String> {
+/// The rule that the bytes break.
+pub(super) fn unpack<L: Lane>(cursor: &mut Cursor<'_>, out: &mut [L]) -> Result<(), String> {
+    let (groups, rest) = out.as_chunks_mut::<GROUP>();
+    for group in groups {
+        unpack_group(cursor, GROUP, group)?;
+    }
+    if !rest.is_empty() {
+        let mut group = [L::truncate(0); GROUP];
+        unpack_group(cursor, rest.len(), &mut group)?;
+        rest.copy_from_slice(&group[..rest.len()]);
+    }
+    Ok(())
+}
+
+/// That `count` numbers may stand in what is left; a reader must know before it makes room for them.
+///
+/// # Errors
+/// They may not.
+pub(super) fn check_count(cursor: &Cursor<'_>, count: usize) -> Result<(), String> {
     if count.div_ceil(GROUP) > cursor.left() {
         return Err(format!("{count} values cannot stand in {} bytes", cursor.left()));
-    }
-    out.reserve(count);
-    let mut left = count;
-    let mut group = [L::truncate(0); GROUP];
-    while left > 0 {
-        let here = GROUP.min(left);
-        unpack_group(cursor, here, &mut group)?;
-        out.extend_from_slice(&group[..here]);
-        left -= here;
     }
     Ok(())
 }
@@ -163,7 +206,7 @@ fn unpack_group<L: Lane>(cursor: &mut Cursor<'_>, count: usize, group: &mut [L; 
         return Err(format!("a value has at most {} bits, not {width}", L::BITS));
     }
     if head & EXCEPTIONS == 0 {
-        bits::unpack(cursor.take(low_bytes(count, width))?, width, group);
+        bits::unpack(cursor.take(bytes_of(count, width))?, count, width, group);
         return Ok(());
     }
     let shape = cursor.take(2)?;
@@ -174,27 +217,17 @@ fn unpack_group<L: Lane>(cursor: &mut Cursor<'_>, count: usize, group: &mut [L; 
             L::BITS
         ));
     }
-    bits::unpack(cursor.take(low_bytes(count, width))?, width, group);
+    bits::unpack(cursor.take(bytes_of(count, width))?, count, width, group);
     let places = cursor.take(exceptions)?;
-    let packed = cursor.take((exceptions * upper as usize).div_ceil(8))?;
-    let mut bytes = packed.iter();
-    let mut pending = 0u128;
-    let mut bits = 0;
-    let mask = u64::MAX >> (64 - upper);
+    let packed = cursor.take(bytes_of(exceptions, upper))?;
     let mut last = None;
-    for &place in places {
+    for (index, &place) in places.iter().enumerate() {
         if usize::from(place) >= count || last.is_some_and(|last| last >= place) {
             return Err(format!("an exception cannot stand at place {place}"));
         }
         last = Some(place);
-        while bits < upper {
-            pending |= u128::from(*bytes.next().expect("as many as the widths need")) << bits;
-            bits += 8;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "the mask keeps at most 64 bits")]
-        let part = pending as u64 & mask;
-        pending >>= upper;
-        bits -= upper;
+        let at = index * upper as usize;
+        let part = bits_at(&packed[at / 8..], at % 8, upper);
         let number = &mut group[usize::from(place)];
         *number = L::truncate((*number).into() | part << width);
     }
@@ -208,23 +241,20 @@ mod tests {
     fn round_trip<L: Lane + std::fmt::Debug>(numbers: &[L]) -> usize {
         let mut bytes = Vec::new();
         pack(numbers, &mut bytes);
-        let mut back: Vec<L> = Vec::new();
+        let mut back = vec![L::truncate(1); numbers.len()];
         let mut cursor = Cursor::new(&bytes);
-        unpack(&mut cursor, numbers.len(), &mut back).unwrap();
+        unpack(&mut cursor, &mut back).unwrap();
         cursor.finish().unwrap();
         assert_eq!(back, numbers);
         for cut in 0..bytes.len() {
-            assert!(
-                unpack::<L>(&mut Cursor::new(&bytes[..cut]), numbers.len(), &mut Vec::new()).is_err(),
-                "cut at {cut}"
-            );
+            assert!(unpack::<L>(&mut Cursor::new(&bytes[..cut]), &mut back).is_err(), "cut at {cut}");
         }
         bytes.len()
     }
 
     #[test]
     fn numbers_of_every_shape_come_back() {
-        for len in [0, 1, 2, 63, 64, 65, 200] {
+        for len in [0, 1, 2, 63, 64, 65, 127, 128, 129, 300] {
             let mixed = |index: u64| xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes()) >> (index * 7 % 64);
             let numbers: Vec<u64> = (0..len).map(mixed).collect();
             round_trip(&numbers);
@@ -237,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_jump_does_not_widen_its_neighbours() {
-        let mut numbers = vec![3u32; 64];
+        let mut numbers = vec![3u32; 128];
         let level = round_trip(&numbers);
         numbers[40] = u32::MAX;
         assert!(round_trip(&numbers) <= level + 7);
@@ -246,13 +276,14 @@ mod tests {
     #[test]
     fn bytes_that_no_writer_makes_are_refused() {
         let refused =
-            |bytes: &[u8], count: usize| unpack::<u32>(&mut Cursor::new(bytes), count, &mut Vec::new()).unwrap_err();
+            |bytes: &[u8], count: usize| unpack::<u32>(&mut Cursor::new(bytes), &mut vec![0; count]).unwrap_err();
         assert_eq!(refused(&[33], 1), "a value has at most 32 bits, not 33");
         assert!(refused(&[0x80, 0, 1], 1).starts_with("0 values of 0 + 1 bits"));
         assert!(refused(&[0x81, 2, 1, 0], 1).starts_with("2 values of 1 + 1 bits"));
         assert!(refused(&[0x81, 1, 32, 0], 1).starts_with("1 values of 1 + 32 bits"));
         assert_eq!(refused(&[0x81, 1, 1, 0, 1, 1], 1), "an exception cannot stand at place 1");
         assert_eq!(refused(&[0x81, 2, 1, 0, 0, 0, 3], 2), "an exception cannot stand at place 0");
-        assert_eq!(refused(&[], usize::MAX), format!("{} values cannot stand in 0 bytes", usize::MAX));
+        let refused = check_count(&Cursor::new(&[]), usize::MAX).unwrap_err();
+        assert_eq!(refused, format!("{} values cannot stand in 0 bytes", usize::MAX));
     }
 }

@@ -35,35 +35,51 @@ impl Zstd {
         Zstd { compressor, plane: Vec::new(), packed: Vec::new(), out: Vec::new() }
     }
 
-    /// The planes of some numbers.
-    pub(super) fn planes<L: Lane>(&mut self, numbers: &[L]) -> &[u8] {
+    /// The planes of some numbers. Those of `noise`, a bit each, are stored as they are; with `tries` all are compressed, and
+    /// those that did not gain become noise.
+    pub(super) fn planes<L: Lane>(&mut self, numbers: &[L], noise: &mut u8, tries: bool) -> &[u8] {
         self.out.clear();
         for byte in 0..size_of::<L>() {
             self.plane.clear();
             self.plane.extend(numbers.iter().map(|&number| (number.into() >> (byte * 8) & 0xff) as u8));
-            self.plane();
+            let bit = 1 << byte;
+            if !tries && *noise & bit != 0 {
+                self.store();
+                continue;
+            }
+            *noise &= !bit;
+            if !self.compress() {
+                *noise |= bit;
+            }
         }
         &self.out
     }
 
-    fn plane(&mut self) {
+    fn store(&mut self) {
+        self.out.push(STORED);
+        self.out.extend_from_slice(&self.plane);
+    }
+
+    /// Stores the plane in the way that is smallest; whether that gained.
+    fn compress(&mut self) -> bool {
         let first = self.plane.first().copied().unwrap_or(0);
         if self.plane.iter().all(|&byte| byte == first) {
             self.out.extend_from_slice(&[CONSTANT, first]);
-            return;
+            return true;
         }
         self.packed.clear();
         self.packed.reserve(zstd::zstd_safe::compress_bound(self.plane.len()));
         let len = self.compressor.compress_to_buffer(&self.plane, &mut self.packed);
         let len = len.expect("the buffer is as large as the bound");
-        if len + 4 < self.plane.len() {
+        let gains = len + 4 < self.plane.len();
+        if gains {
             self.out.push(COMPRESSED);
             self.out.extend_from_slice(&u32::try_from(len).expect("a column is far below 4 GiB").to_le_bytes());
             self.out.extend_from_slice(&self.packed);
         } else {
-            self.out.push(STORED);
-            self.out.extend_from_slice(&self.plane);
+            self.store();
         }
+        gains
     }
 }
 
@@ -71,7 +87,7 @@ impl Zstd {
 #[derive(Default)]
 pub(crate) struct Unzstd {
     decompressor: Option<zstd::bulk::Decompressor<'static>>,
-    plane: Vec<u8>,
+    planes: [Vec<u8>; 8],
 }
 
 impl fmt::Debug for Unzstd {
@@ -81,57 +97,47 @@ impl fmt::Debug for Unzstd {
 }
 
 impl Unzstd {
-    /// Unpacks a frame that must have exactly `count` bytes.
-    fn unpack(&mut self, packed: &[u8], count: usize) -> Result<&[u8], String> {
-        let decompressor = match &mut self.decompressor {
-            Some(decompressor) => decompressor,
-            none => none.insert(zstd::bulk::Decompressor::new().map_err(|error| format!("zstd: {error}"))?),
-        };
-        self.plane.resize(count, 0);
-        let written = decompressor.decompress_to_buffer(packed, &mut self.plane[..]);
-        let written = written.map_err(|error| format!("zstd: {error}"))?;
-        if written != count {
-            return Err(format!("a plane of {count} bytes unpacked to {written}"));
+    /// Reads numbers into `out`, which they fill.
+    ///
+    /// # Errors
+    /// The rule that the bytes break.
+    pub(super) fn join<L: Lane>(&mut self, cursor: &mut Cursor<'_>, out: &mut [L]) -> Result<(), String> {
+        for byte in 0..size_of::<L>() {
+            self.plane(byte, cursor, out.len())?;
         }
-        Ok(&self.plane)
+        L::join(self.planes.each_ref().map(Vec::as_slice), out);
+        Ok(())
     }
-}
 
-/// Reads `count` numbers, appending them to `out`.
-///
-/// # Errors
-/// The rule that the bytes break.
-pub(super) fn join<L: Lane>(
-    cursor: &mut Cursor<'_>,
-    count: usize,
-    unzstd: &mut Unzstd,
-    out: &mut Vec<L>,
-) -> Result<(), String> {
-    let start = out.len();
-    out.resize(start + count, L::truncate(0));
-    let out = &mut out[start..];
-    for byte in 0..size_of::<L>() {
-        let shift = byte * 8;
-        let mut add = |plane: &[u8]| {
-            for (number, &part) in out.iter_mut().zip(plane) {
-                *number = L::truncate((*number).into() | u64::from(part) << shift);
-            }
-        };
+    /// Reads a plane of `count` bytes, and of no more.
+    fn plane(&mut self, byte: usize, cursor: &mut Cursor<'_>, count: usize) -> Result<(), String> {
+        let plane = &mut self.planes[byte];
         match cursor.take(1)?[0] {
-            STORED => add(cursor.take(count)?),
+            STORED => {
+                plane.clear();
+                plane.extend_from_slice(cursor.take(count)?);
+            }
             CONSTANT => {
                 let part = cursor.take(1)?[0];
-                if part != 0 {
-                    out.iter_mut().for_each(|n| *n = L::truncate((*n).into() | u64::from(part) << shift));
-                }
+                plane.clear();
+                plane.resize(count, part);
             }
             COMPRESSED => {
                 let len = u32::from_le_bytes(cursor.take(4)?.try_into().expect("4 bytes")) as usize;
                 let packed = cursor.take(len)?;
-                add(unzstd.unpack(packed, count)?);
+                plane.resize(count, 0);
+                let decompressor = match &mut self.decompressor {
+                    Some(decompressor) => decompressor,
+                    none => none.insert(zstd::bulk::Decompressor::new().map_err(|error| format!("zstd: {error}"))?),
+                };
+                let written = decompressor.decompress_to_buffer(packed, &mut plane[..]);
+                let written = written.map_err(|error| format!("zstd: {error}"))?;
+                if written != count {
+                    return Err(format!("a plane of {count} bytes unpacked to {written}"));
+                }
             }
             kind => return Err(format!("a plane cannot be stored in the way {kind}")),
         }
+        Ok(())
     }
-    Ok(())
 }

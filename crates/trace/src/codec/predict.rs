@@ -3,15 +3,24 @@
 //! A column is cut into runs (an entity's successive ticks; one run for everything else), because a value goes on from
 //! its own past and not from its neighbour's. Order k predicts a lane by the polynomial through the k lanes before it in
 //! its run; a run's lane with fewer before it by the polynomial through those, and its first lane by the first lane of
-//! the run before.
+//! the run before. The first, the second and the third residuals of all runs stand before the others: they are larger,
+//! and would widen the groups that they fall into.
 
 use super::Lane;
 
 /// Highest order.
 pub(super) const MAX_ORDER: u32 = 3;
 
-/// Appends the residuals of a column's lanes.
+/// Where the first, the second, the third and the other residuals of runs begin.
+fn parts(runs: &[u32]) -> [usize; 4] {
+    let longer_than = |len: u32| runs.iter().filter(|&&run| run > len).count();
+    let [heads, seconds, thirds] = [0, 1, 2].map(longer_than);
+    [0, heads, heads + seconds, heads + seconds + thirds]
+}
+
+/// Puts the residuals of a column's lanes in place of what `out` holds.
 pub(super) fn residuals<L: Lane>(lanes: &[L], runs: &[u32], order: u32, out: &mut Vec<L>) {
+    out.resize(lanes.len(), L::truncate(0));
     match order {
         1 => residuals_of::<L, 1>(lanes, runs, out),
         2 => residuals_of::<L, 2>(lanes, runs, out),
@@ -20,25 +29,25 @@ pub(super) fn residuals<L: Lane>(lanes: &[L], runs: &[u32], order: u32, out: &mu
     }
 }
 
-fn residuals_of<L: Lane, const ORDER: usize>(lanes: &[L], runs: &[u32], out: &mut Vec<L>) {
-    let start = out.len();
-    out.resize(start + lanes.len(), L::truncate(0));
-    let mut out = &mut out[start..];
-    let mut lanes = lanes;
+fn residuals_of<L: Lane, const ORDER: usize>(mut lanes: &[L], runs: &[u32], out: &mut [L]) {
+    let mut at = parts(runs);
     let mut last_head = L::truncate(0);
-    for &len in runs.iter().filter(|&&len| len > 0) {
-        let (run, rest) = lanes.split_at(len as usize);
-        let (to, rest_out) = out.split_at_mut(len as usize);
-        (lanes, out) = (rest, rest_out);
-        to[0] = run[0].minus(last_head).zigzag();
-        last_head = run[0];
-        if ORDER > 1 && run.len() > 1 {
-            to[1] = run[1].minus(run[0]).zigzag();
+    for &len in runs {
+        let (run, more) = lanes.split_at(len as usize);
+        lanes = more;
+        for (index, (&lane, at)) in run.iter().zip(&mut at[..3]).enumerate() {
+            let missed = match (index, ORDER) {
+                (0, _) => lane.minus(std::mem::replace(&mut last_head, lane)),
+                (1, _) | (_, 1) => lane.minus(run[index - 1]),
+                _ => lane.minus(run[1]).minus(run[1].minus(run[0])),
+            };
+            out[*at] = missed.zigzag();
+            *at += 1;
         }
-        if ORDER > 2 && run.len() > 2 {
-            to[2] = run[2].minus(run[1]).minus(run[1].minus(run[0])).zigzag();
-        }
-        for (window, to) in run.windows(ORDER + 1).zip(&mut to[ORDER.min(run.len())..]) {
+        let rest = run.get(3 - ORDER..).unwrap_or_default().windows(ORDER + 1);
+        let to = &mut out[at[3]..at[3] + rest.len()];
+        at[3] += to.len();
+        for (window, to) in rest.zip(to) {
             let predicted = match ORDER {
                 1 => window[0],
                 2 => window[1].plus(window[1].minus(window[0])),
@@ -53,42 +62,102 @@ fn residuals_of<L: Lane, const ORDER: usize>(lanes: &[L], runs: &[u32], out: &mu
     }
 }
 
-/// Turns residuals into the lanes that they came from, and gives each to `put` with its index.
-pub(super) fn undo<L: Lane>(residuals: &[L], runs: &[u32], order: u32, put: impl FnMut(usize, L)) {
+/// What is known of a run when its next residual comes.
+struct Past<L, const ORDER: usize> {
+    lane: L,
+    slope: L,
+    curve: L,
+}
+
+impl<L: Lane, const ORDER: usize> Past<L, ORDER> {
+    /// Before a run's first residual, which is told from the head of the run before.
+    fn new(last_head: L) -> Past<L, ORDER> {
+        Past { lane: last_head, slope: L::truncate(0), curve: L::truncate(0) }
+    }
+
+    /// The lane of one of a run's first three residuals.
+    fn early(&mut self, index: usize, residual: L) -> L {
+        let missed = residual.unzigzag();
+        match (index, ORDER) {
+            (0, _) => {
+                self.lane = self.lane.plus(missed);
+                return self.lane;
+            }
+            (1, _) | (_, 1) => self.slope = missed,
+            _ => {
+                self.curve = missed;
+                self.slope = self.slope.plus(missed);
+            }
+        }
+        self.lane = self.lane.plus(self.slope);
+        self.lane
+    }
+
+    /// The lane of any later residual.
+    #[inline(always)]
+    fn next(&mut self, residual: L) -> L {
+        let missed = residual.unzigzag();
+        match ORDER {
+            1 => self.slope = missed,
+            2 => self.slope = self.slope.plus(missed),
+            _ => {
+                self.curve = self.curve.plus(missed);
+                self.slope = self.slope.plus(self.curve);
+            }
+        }
+        self.lane = self.lane.plus(self.slope);
+        self.lane
+    }
+}
+
+/// Turns the residuals of one run into the lanes that they came from.
+pub(super) fn undo<L: Lane>(residuals: &mut [L], order: u32) {
     match order {
-        1 => undo_order::<L, 1>(residuals, runs, put),
-        2 => undo_order::<L, 2>(residuals, runs, put),
-        3 => undo_order::<L, 3>(residuals, runs, put),
+        1 => undo_order::<L, 1>(residuals),
+        2 => undo_order::<L, 2>(residuals),
+        3 => undo_order::<L, 3>(residuals),
         _ => unreachable!("orders are 1 to {MAX_ORDER}"),
     }
 }
 
-fn undo_order<L: Lane, const ORDER: usize>(residuals: &[L], runs: &[u32], mut put: impl FnMut(usize, L)) {
-    let zero = L::truncate(0);
-    let mut last_head = zero;
-    let mut at = 0;
-    for &len in runs.iter().filter(|&&len| len > 0) {
-        let run = &residuals[at..at + len as usize];
-        let (mut lane, mut slope, mut curve) = (last_head.plus(run[0].unzigzag()), zero, zero);
-        last_head = lane;
-        put(at, lane);
-        for (index, &residual) in run.iter().enumerate().skip(1) {
-            let residual = residual.unzigzag();
-            match ORDER {
-                1 => slope = residual,
-                2 => slope = slope.plus(residual),
-                _ => {
-                    curve = if index > 2 { curve.plus(residual) } else { residual };
-                    slope = slope.plus(curve);
-                    if index == 1 {
-                        curve = zero;
-                    }
-                }
+fn undo_order<L: Lane, const ORDER: usize>(residuals: &mut [L]) {
+    let mut past = Past::<L, ORDER>::new(L::truncate(0));
+    let (early, rest) = residuals.split_at_mut(residuals.len().min(3));
+    early.iter_mut().enumerate().for_each(|(index, lane)| *lane = past.early(index, *lane));
+    rest.iter_mut().for_each(|lane| *lane = past.next(*lane));
+}
+
+/// Turns the residuals of runs into the lanes that they came from, and puts lane i at `places[i]` of `out`. Of order 0 the
+/// residuals are the lanes.
+pub(super) fn undo_to<L: Lane>(residuals: &[L], runs: &[u32], order: u32, places: &[u32], out: &mut [L]) {
+    match order {
+        0 => residuals.iter().zip(places).for_each(|(&lane, &place)| out[place as usize] = lane),
+        1 => undo_order_to::<L, 1>(residuals, runs, places, out),
+        2 => undo_order_to::<L, 2>(residuals, runs, places, out),
+        3 => undo_order_to::<L, 3>(residuals, runs, places, out),
+        _ => unreachable!("orders are 0 to {MAX_ORDER}"),
+    }
+}
+
+fn undo_order_to<L: Lane, const ORDER: usize>(residuals: &[L], runs: &[u32], mut places: &[u32], out: &mut [L]) {
+    let mut at = parts(runs);
+    let mut last_head = L::truncate(0);
+    for &len in runs {
+        let (run, more) = places.split_at(len as usize);
+        places = more;
+        let (early, rest) = run.split_at(run.len().min(3));
+        let mut past = Past::<L, ORDER>::new(last_head);
+        for (index, (&place, at)) in early.iter().zip(&mut at[..3]).enumerate() {
+            let lane = past.early(index, residuals[*at]);
+            *at += 1;
+            out[place as usize] = lane;
+            if index == 0 {
+                last_head = lane;
             }
-            lane = lane.plus(slope);
-            put(at + index, lane);
         }
-        at += run.len();
+        let missed = &residuals[at[3]..at[3] + rest.len()];
+        at[3] += rest.len();
+        missed.iter().zip(rest).for_each(|(&missed, &place)| out[place as usize] = past.next(missed));
     }
 }
 
@@ -99,9 +168,15 @@ mod tests {
     fn missed<L: Lane + std::fmt::Debug>(lanes: &[L], runs: &[u32], order: u32) -> Vec<u64> {
         let mut out = Vec::new();
         residuals(lanes, runs, order, &mut out);
+        let places: Vec<u32> = (0..lanes.len()).rev().map(|place| u32::try_from(place).unwrap()).collect();
         let mut back = vec![L::truncate(77); lanes.len()];
-        undo(&out, runs, order, |index, lane| back[index] = lane);
-        assert_eq!(back, lanes);
+        undo_to(&out, runs, order, &places, &mut back);
+        assert!(back.iter().rev().eq(lanes));
+        if runs.len() == 1 {
+            back.clone_from(&out);
+            undo(&mut back, order);
+            assert_eq!(back, lanes);
+        }
         out.into_iter().map(Into::into).collect()
     }
 
@@ -113,6 +188,9 @@ mod tests {
             let constant = missed(&[9u32; 11], &runs, order);
             assert_eq!(constant[0], 18);
             assert!(constant[1..].iter().all(|&missed| missed == 0));
+            // The first two runs that are not empty have the heads 1 and 6.
+            let heads = missed(&(1..=11).collect::<Vec<u32>>(), &runs, order);
+            assert_eq!(heads[..4], [2, 10, 2, 4]);
             let noise: Vec<u64> = (0..11u64).map(|i| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes())).collect();
             missed(&noise, &runs, order);
             missed(&noise.iter().map(|&n| u32::truncate(n)).collect::<Vec<_>>(), &runs, order);

@@ -58,7 +58,7 @@ const ONLY: &[(&str, &str)] = &[
 ];
 
 /// Crates that stand outside the floors: they may use anything, and nothing may use them, but for `testkit` in tests.
-const OUTSIDE: &[&str] = &["testkit", "xtask", "demo-boxes"];
+const OUTSIDE: &[&str] = &["testkit", "xtask", "bench", "demo-boxes"];
 
 /// The floor a crate is on, if it is on one.
 pub fn floor_of(name: &str) -> Option<u8> {

@@ -1,0 +1,117 @@
+//! A workload as our traces, live and archive.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cdt_schema::{ChannelSet, Digest, KindId, Rows, TableKind, Tick};
+use cdt_testkit::meta;
+use cdt_trace::{BlockDecoder, Encoder, Options, Source, Trace};
+
+use crate::workload::{Workload, lanes32};
+
+/// Bytes that are gathered before they are taken, as a file's writer does.
+const TAKEN: usize = 1 << 18;
+
+/// The bytes of a trace in memory, shared and not copied.
+#[derive(Clone)]
+pub struct Memory(pub Bytes);
+
+impl Source for Memory {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
+        let at = |offset| usize::try_from(offset).map_err(io::Error::other);
+        into.clear();
+        into.extend_from_slice(&self.0[at(range.start)?..at(range.end)?]);
+        Ok(())
+    }
+}
+
+/// Writes a trace, digests and all.
+pub fn write<W: Workload>(ticks: &[W::Tick], declared: bool, options: Options) -> (Memory, Digest) {
+    let mut encoder = Encoder::new(&meta(), Arc::new(W::layout(declared)), options);
+    let mut bytes = Vec::new();
+    for (number, tick) in (0..).zip(ticks) {
+        encoder.append(Tick(number), |builder| W::fill(tick, builder)).expect("the workload obeys its layout");
+        if encoder.output_len() >= TAKEN {
+            bytes.extend_from_slice(&encoder.take_output());
+        }
+    }
+    let (rest, digest) = encoder.finish("complete");
+    bytes.extend_from_slice(&rest);
+    (Memory(Bytes::from(bytes)), digest)
+}
+
+/// Opens a trace in memory.
+pub fn open(memory: &Memory) -> Trace<Memory> {
+    Trace::from_source(memory.clone(), Path::new("memory")).expect("our own trace")
+}
+
+/// Reads the blocks of a trace one after another and gives the sum of what `of` says of each.
+fn blocks<S: Source>(
+    trace: &Trace<S>,
+    mut read: impl FnMut(&mut BlockDecoder, usize) -> Result<Rows, cdt_trace::Error>,
+    mut of: impl FnMut(&Rows) -> usize,
+) -> usize {
+    let mut decoder = BlockDecoder::new();
+    let block = |block| {
+        let rows = read(&mut decoder, block).expect("our own trace");
+        let sum = of(std::hint::black_box(&rows));
+        decoder.recycle(rows);
+        sum
+    };
+    (0..trace.index().blocks.len()).map(block).sum()
+}
+
+fn entities(rows: &Rows) -> usize {
+    let table = rows.layout().table(TableKind::Entities(KindId(0))).expect("the workload has entities");
+    rows.table(table).rows()
+}
+
+/// Reads every column of every block and gives the number of entities.
+pub fn read(memory: &Memory) -> usize {
+    let trace = open(memory);
+    blocks(&trace, |decoder, block| trace.block_by(decoder, block, ChannelSet::ALL), entities)
+}
+
+/// Reads every tick as a typed tick and gives the sum of what `of` says of each.
+pub fn read_ticks<W: Workload>(memory: &Memory, of: impl Fn(&W::Tick) -> usize) -> usize {
+    let trace = open(memory);
+    let mut tick = W::Tick::default();
+    let read = |decoder: &mut BlockDecoder, block| trace.block_by(decoder, block, ChannelSet::ALL);
+    blocks(&trace, read, |rows| {
+        let each = |index| {
+            W::read(rows, index, &mut tick);
+            of(std::hint::black_box(&tick))
+        };
+        (0..rows.ticks().len()).map(each).sum()
+    })
+}
+
+/// Opens the trace and reads one tick.
+pub fn tick<W: Workload>(memory: &Memory, number: u32) -> W::Tick {
+    let trace = open(memory);
+    let block = trace.index().block_of(Tick(number)).expect("the tick is there");
+    let rows = trace.block(block, ChannelSet::ALL).expect("our own trace");
+    let mut tick = W::Tick::default();
+    W::read(&rows, rows.index_of(Tick(number)).expect("the tick is there"), &mut tick);
+    tick
+}
+
+/// Counts entities by two of their columns.
+pub fn count<W: Workload>(memory: &Memory) -> usize {
+    let trace = open(memory);
+    let table = trace.layout().table(TableKind::Entities(KindId(0))).expect("the workload has entities");
+    let schema = &trace.layout().tables()[table.0];
+    let columns = W::COUNTED.map(|name| schema.column(name).expect("a column of that name"));
+    let read = |decoder: &mut BlockDecoder, block| trace.table_by(decoder, block, table, &columns);
+    blocks(&trace, read, |rows| {
+        let [first, second] = columns.map(|column| lanes32(rows, table, column));
+        first.iter().zip(second).filter(|&(&first, &second)| W::counts(first, second)).count()
+    })
+}
