@@ -174,6 +174,7 @@ impl Summarizer {
             changed: Vec::with_capacity(self.last.len()),
             diagnostics: self.diagnostics.clone(),
         };
+        self.diagnostics.fill(Digest(0));
         let mut last = self.last.iter_mut();
         for index in 0..layout.tables().len() {
             let table = rows.table(TableId(index));
