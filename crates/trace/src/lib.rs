@@ -14,6 +14,7 @@ mod file;
 mod frame;
 mod index;
 mod meta;
+mod new_file;
 mod records;
 mod section;
 mod summary;
@@ -25,6 +26,7 @@ pub use error::{Error, ErrorKind};
 pub use file::{Finished, Source, Trace, TraceWriter};
 pub use index::{BlockEntry, Opening, TickRun, TraceIndex};
 pub use meta::{Loss, LossKind, Meta, Producer, Program, Run};
+pub use new_file::NewFile;
 pub use summary::{BlockSummary, Summarizer};
 pub use watch::{Unwatched, Watch};
 
