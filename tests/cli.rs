@@ -63,7 +63,8 @@ fn the_demo_finds_the_fork() {
 #[test]
 fn every_help_has_its_text() {
     let folder = tempfile::tempdir().unwrap();
-    let commands = ["finalize", "import", "info", "health", "diff", "focus", "tick", "entity", "demo"];
+    let commands =
+        ["finalize", "import", "info", "health", "diff", "focus", "tick", "entity", "demo"];
     let mut all = expect(folder.path(), 0, "--help");
     for command in commands {
         all.push_str(&format!(
@@ -446,4 +447,26 @@ struct Ends {
 #[derive(serde::Deserialize)]
 struct OneSided {
     after: u64,
+}
+
+fn cdt_in_words(folder: &Path, words: &[&str]) -> (i32, String) {
+    let output = cdt(folder, words);
+    let text = [output.stderr, output.stdout].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn a_log_is_imported_by_a_format_string() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("game.log"), "boot\r\n[1] f=0 x=1.5 hp=3\r\n[2] f=1 x=-0.0 hp=2\r\n").unwrap();
+    let import = |format: &str| {
+        cdt_in_words(path, &["import", "--format-string", format, "game.log", "-o", "game.cdt", "--force"])
+    };
+    let mut all = String::new();
+    for format in ["f={frame:u32} x={x:f32} hp={hp:i32}", "f={frame:u32} x={x:u32} hp={hp:i32}", "f={frame}"] {
+        let (code, said) = import(format);
+        all.push_str(&format!("$ cdt import --format-string '{format}' game.log\n{said}exit code {code}\n\n"));
+    }
+    insta::assert_snapshot!(all);
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use cdt_ingest::LogFormat;
+use cdt_ingest::{LineFormat, LogFormat};
 use cdt_projections::Window;
 use cdt_schema::{Channel, ChannelSet, Generation, Slot, Tick};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -81,13 +81,25 @@ pub enum Encoding {
 Examples:
   cdt import --format nestest nestest.log -o ref.cdt
   cdt import --format gameboy-doctor my.log.zst -o mine.cdt
-  cdt diff --channels state ref.cdt mine.cdt    compare registers alone")]
+  cdt import --format-string 'f={frame:u32} x={x:f32} hp={hp:i32}{*}' game.log -o game.cdt
+  cdt diff --channels state ref.cdt mine.cdt    compare registers alone
+
+A format string is text that stands in every line, and fields as {NAME:TYPE}:
+  bool, i32, u32, i64, u64, f32, f64            decimal
+  hex, hex1 to hex16                            1 to 8 hexadecimal digits, or exactly as many
+  {*}                                           anything; a space stands for one or more
+  [ ... ]                                       what all lines have, or none
+  {counter.NAME:u64}                            a counter beside the state
+Lines that are unlike it are left out and counted; docs/capture.md has the rest.")]
 pub struct Import {
     /// The log: plain or zstd; - for standard input.
     pub log: PathBuf,
-    /// How its lines are to be read.
-    #[arg(long, value_parser = log_format, value_name = "FORMAT")]
-    pub format: LogFormat,
+    /// How its lines are to be read: nestest or gameboy-doctor.
+    #[arg(long, value_parser = log_format, value_name = "FORMAT", required_unless_present = "format_string")]
+    pub format: Option<LogFormat>,
+    /// How its lines are to be read, in your own words; see below.
+    #[arg(long, value_parser = LineFormat::parse, value_name = "STRING", conflicts_with = "format")]
+    pub format_string: Option<LineFormat>,
     /// The trace to write.
     #[arg(short, long, value_name = "TRACE")]
     pub out: PathBuf,
@@ -104,7 +116,7 @@ pub struct Import {
 
 fn log_format(text: &str) -> Result<LogFormat, String> {
     LogFormat::from_name(text).ok_or_else(|| {
-        let known: Vec<&str> = LogFormat::ALL.iter().map(|format| format.name()).collect();
+        let known: Vec<&str> = LogFormat::NAMED.iter().map(LogFormat::name).collect();
         format!("the formats are {}", known.join(" and "))
     })
 }

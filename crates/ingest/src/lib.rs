@@ -14,4 +14,4 @@ pub use jsonl::{
     CaptureEnd, Destination, Finalize, Finalized, RunOutcome, RunReport, capture_schema, finalize, layout_json,
     write_capture,
 };
-pub use text_log::{Import, Imported, LogFormat, import};
+pub use text_log::{Import, Imported, LineFormat, LogFormat, import};
