@@ -2,11 +2,13 @@
 
 mod demo;
 mod diff;
+mod export;
 mod focus;
 mod health;
 mod info;
 mod ingest;
 mod projections;
+mod query;
 
 use std::path::Path;
 
@@ -27,6 +29,8 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Focus(args) => focus::focus(args, terminal),
         Command::Tick(args) => projections::tick(args, terminal),
         Command::Entity(args) => projections::entity(args, terminal),
+        Command::Query(args) => query::query(args, terminal),
+        Command::Export(args) => export::export(args, terminal),
         Command::Demo(args) => demo::demo(args, terminal),
     }
 }
