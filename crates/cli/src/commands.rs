@@ -3,11 +3,13 @@
 mod bisect;
 mod demo;
 mod diff;
+mod export;
 mod focus;
 mod health;
 mod info;
 mod ingest;
 mod projections;
+mod query;
 mod shell;
 
 /// The reports that are made here, for their schemas.
@@ -38,6 +40,8 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Focus(args) => focus::focus(args, terminal),
         Command::Tick(args) => projections::tick(args, terminal),
         Command::Entity(args) => projections::entity(args, terminal),
+        Command::Query(args) => query::query(args, terminal),
+        Command::Export(args) => export::export(args, terminal),
         Command::Demo(args) => demo::demo(args, terminal),
         Command::Completions(args) => shell::completions(args, terminal),
         Command::Man(args) => shell::man(args, terminal),

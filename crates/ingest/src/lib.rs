@@ -10,5 +10,8 @@ mod text_log;
 
 pub use error::{Error, ErrorKind};
 pub use input::Input;
-pub use jsonl::{Destination, Finalize, Finalized, RunOutcome, RunReport, capture_schema, finalize, layout_json};
-pub use text_log::{Import, Imported, LogFormat, import};
+pub use jsonl::{
+    CaptureEnd, Destination, Finalize, Finalized, RunOutcome, RunReport, capture_schema, finalize, layout_json,
+    write_capture,
+};
+pub use text_log::{Import, Imported, LineFormat, LogFormat, import};

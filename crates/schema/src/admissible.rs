@@ -7,21 +7,22 @@ use crate::{Column, ColumnType, Field, Layout, Ragged, RowError, Rows, ScalarTyp
 
 /// Checks every row of the loaded channels.
 pub(crate) fn check(rows: &Rows) -> Result<(), RowError> {
-    let layout = rows.layout().clone();
-    for (index, schema) in layout.tables().iter().enumerate() {
-        if !rows.loaded().contains(schema.channel) {
-            continue;
+    rows.loaded()
+        .iter()
+        .flat_map(|channel| rows.layout().tables_of(channel))
+        .try_for_each(|(id, _)| check_table(rows, id))
+}
+
+/// Checks every row of a table. Columns that were not read are empty and break no rule.
+pub(crate) fn check_table(rows: &Rows, id: TableId) -> Result<(), RowError> {
+    let schema = &rows.layout().tables()[id.0];
+    for (column, declared) in rows.table(id).columns.iter().zip(&schema.columns) {
+        if let ColumnType::Scalar(ty) = declared.column_type {
+            check_column(column, ty)
+                .map_err(|rule| RowError::new(format!("{}.{}", schema.name, declared.name), rule))?;
         }
-        let table = rows.table(TableId(index));
-        for (column, declared) in table.columns.iter().zip(&schema.columns) {
-            if let ColumnType::Scalar(ty) = declared.column_type {
-                check_column(column, ty)
-                    .map_err(|rule| RowError::new(format!("{}.{}", schema.name, declared.name), rule))?;
-            }
-        }
-        check_numbers(rows, TableId(index), &layout).map_err(|rule| RowError::new(&schema.name, rule))?;
     }
-    Ok(())
+    check_numbers(rows, id, rows.layout()).map_err(|rule| RowError::new(&schema.name, rule))
 }
 
 fn check_column(column: &Column, scalar_type: ScalarType) -> Result<(), String> {

@@ -102,6 +102,11 @@ impl Column {
         }
     }
 
+    /// Takes all rows out; the buffers stay.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
     /// Whether a value of these rows differs from the first of them.
     pub fn varies(&self, rows: Range<usize>) -> bool {
         fn vary<L: PartialEq>(lanes: &[L]) -> bool {
@@ -218,6 +223,35 @@ impl Rows {
         }
         let rows = Rows { layout, ticks, tables, loaded };
         admissible::check(&rows)?;
+        Ok(rows)
+    }
+
+    /// Rows of one table that a decoder read, checked against the layout. Columns that it did not read are empty; nothing may
+    /// be asked of them, nor of other tables.
+    ///
+    /// # Errors
+    /// The first value that its type or the layout does not admit.
+    ///
+    /// # Panics
+    /// If the shape does not fit the layout, or a column is empty in a table whose columns do not stand alone: that is a
+    /// fault of the decoder.
+    pub fn from_decoded_table(
+        layout: Arc<Layout>,
+        ticks: Vec<Tick>,
+        id: TableId,
+        table: Table,
+    ) -> Result<Rows, RowError> {
+        let schema = &layout.tables()[id.0];
+        assert_eq!(table.ends.len(), ticks.len(), "one end for each tick in {}", schema.name);
+        assert_eq!(table.columns.len(), schema.columns.len(), "every column of {}", schema.name);
+        let may_lack = schema.columns_stand_alone();
+        let fits = |column: &Column| column.len() == table.rows() || may_lack && column.is_empty();
+        assert!(table.columns.iter().all(fits), "equal columns in {}", schema.name);
+        let loaded = [schema.channel].into_iter().collect();
+        let mut tables = vec![Table::default(); layout.tables().len()];
+        tables[id.0] = table;
+        let rows = Rows { layout, ticks, tables, loaded };
+        admissible::check_table(&rows, id)?;
         Ok(rows)
     }
 

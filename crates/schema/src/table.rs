@@ -96,6 +96,12 @@ impl TableSchema {
         self.columns.iter().position(|column| column.name == name)
     }
 
+    /// Whether each column can be decoded and checked without the others: where no column says what another means.
+    pub fn columns_stand_alone(&self) -> bool {
+        use TableKind::{Checkpoint, Entities, Inputs, State, Step};
+        matches!(self.kind, Step | Inputs | State | Entities(_) | Checkpoint)
+    }
+
     /// How many leading columns identify a row rather than describe it: slot and generation of an entity.
     pub fn key_columns(&self) -> usize {
         if matches!(self.kind, TableKind::Entities(_)) { 2 } else { 0 }

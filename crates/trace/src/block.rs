@@ -457,6 +457,7 @@ impl BlockDecoder {
                     head: &head,
                     id,
                     schema,
+                    wanted: None,
                     frames: head.columns[id.0].iter(),
                     scratch: &mut self.scratch,
                     places: &mut self.places,
@@ -471,12 +472,67 @@ impl BlockDecoder {
         let offset = head.offset;
         Rows::from_decoded(layout.clone(), head.ticks, tables, asked).map_err(|error| Error::damaged(offset, error))
     }
+
+    /// Decodes some columns of one table of a block, by their numbers; the table's other columns are left empty. Of a table
+    /// whose columns do not stand alone all are decoded.
+    ///
+    /// `read` is as for [`BlockDecoder::decode`]: first for the head, then for the channel of the table.
+    ///
+    /// # Errors
+    /// As for [`BlockDecoder::decode`].
+    pub fn decode_table(
+        &mut self,
+        layout: &Arc<Layout>,
+        entry: &BlockEntry,
+        (table, columns): (TableId, &[usize]),
+        mut read: impl FnMut(Range<u64>, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Rows, Error> {
+        read(entry.offset..entry.tail_start(), &mut self.bytes)?;
+        let head = BlockHead::read(layout, entry, &self.bytes)?;
+        let schema = &layout.tables()[table.0];
+        let range = head.frame(schema.channel);
+        let damaged = |rule: String| Error::damaged(range.start, format!("channel {}: {rule}", schema.channel));
+        read(range.clone(), &mut self.bytes)?;
+        if xxh3_64(&self.bytes) != head.frames[&schema.channel].1 {
+            return Err(damaged("the checksum does not match".to_owned()));
+        }
+        let mut cursor = Cursor::new(&self.bytes);
+        for (id, other) in layout.tables_of(schema.channel).take_while(|(id, _)| *id != table) {
+            skip_table(&mut cursor, other, &head.columns[id.0]).map_err(damaged)?;
+        }
+        let wanted: Vec<bool> = (0..schema.columns.len()).map(|column| columns.contains(&column)).collect();
+        let spare = self.spare.take().filter(|(of, _)| *of == layout.digest());
+        let mut decoded = spare.and_then(|(_, tables)| tables.into_iter().nth(table.0)).unwrap_or_default();
+        let mut decoder = TableDecoder {
+            head: &head,
+            id: table,
+            schema,
+            wanted: schema.columns_stand_alone().then_some(&wanted),
+            frames: head.columns[table.0].iter(),
+            scratch: &mut self.scratch,
+            places: &mut self.places,
+            spare: &mut { head.spare },
+        };
+        decoder.table(&mut cursor, &mut decoded, layout).map_err(|rule| damaged(format!("{}: {rule}", schema.name)))?;
+        Rows::from_decoded_table(layout.clone(), head.ticks, table, decoded)
+            .map_err(|error| Error::damaged(head.offset, error))
+    }
+}
+
+/// Steps over a table of scalar columns.
+fn skip_table(cursor: &mut Cursor<'_>, schema: &TableSchema, frames: &[(u8, u32)]) -> Result<(), String> {
+    // The number of runs stands before the frames of an entity table.
+    let runs = if matches!(schema.kind, TableKind::Entities(_)) { 4 } else { 0 };
+    let bytes: usize = frames.iter().map(|&(_, len)| len as usize).sum();
+    cursor.take(runs + bytes).map(drop)
 }
 
 struct TableDecoder<'a> {
     head: &'a BlockHead,
     id: TableId,
     schema: &'a TableSchema,
+    /// For each column whether it is decoded; `None` for all.
+    wanted: Option<&'a Vec<bool>>,
     /// The column frames that are still to come.
     frames: std::slice::Iter<'a, (u8, u32)>,
     scratch: &'a mut Scratch,
@@ -508,7 +564,11 @@ impl TableDecoder<'_> {
         } else {
             Vec::new()
         };
-        for (column, declared) in table.columns.iter_mut().zip(&self.schema.columns) {
+        for (number, (column, declared)) in table.columns.iter_mut().zip(&self.schema.columns).enumerate() {
+            if !self.wants(number) {
+                self.skip(cursor, column)?;
+                continue;
+            }
             match declared.column_type {
                 ColumnType::Scalar(_) => self.column(cursor, (rows as usize, &[rows]), None, column)?,
                 column_type => self.ragged(cursor, column_type, rows, column)?,
@@ -528,9 +588,13 @@ impl TableDecoder<'_> {
         table.ends.clone_from(&self.places.ends);
         let lens: Vec<u32> = runs.iter().map(|run| run.len).collect();
         let (keys, fields) = table.columns.split_at_mut(entities::FIRST_FIELD);
-        for (column, part) in keys.iter_mut().zip([|run: &EntityRun| run.slot, |run: &EntityRun| run.generation]) {
+        let parts = [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation];
+        for (number, (column, part)) in keys.iter_mut().zip(parts).enumerate() {
             let Column::W32(lanes) = column else { unreachable!("slots and generations are 32-bit") };
             lanes.clear();
+            if !self.wants(number) {
+                continue;
+            }
             lanes.resize(rows, 0);
             let mut order = self.places.order.iter();
             for run in &runs {
@@ -538,9 +602,26 @@ impl TableDecoder<'_> {
             }
         }
         let order = std::mem::take(&mut self.places.order);
-        let decoded = fields.iter_mut().try_for_each(|column| self.column(cursor, (rows, &lens), Some(&order), column));
+        let decoded = fields.iter_mut().zip(entities::FIRST_FIELD..).try_for_each(|(column, number)| {
+            if self.wants(number) {
+                self.column(cursor, (rows, &lens), Some(&order), column)
+            } else {
+                self.skip(cursor, column)
+            }
+        });
         self.places.order = order;
         decoded
+    }
+
+    fn wants(&self, column: usize) -> bool {
+        self.wanted.is_none_or(|wanted| wanted[column])
+    }
+
+    /// Steps over the frame of a column of scalars, which stays empty.
+    fn skip(&mut self, cursor: &mut Cursor<'_>, column: &mut Column) -> Result<(), String> {
+        column.clear();
+        let &(_, len) = self.frames.next().ok_or("a column frame is missing")?;
+        cursor.take(len as usize).map(drop)
     }
 
     /// Reads the runs of an entity table, which must be in order, apart from each other, within the block and as many rows

@@ -79,6 +79,36 @@ fn rows_and_digests_do_not_depend_on_blocks_or_encodings() {
 }
 
 #[test]
+fn columns_read_alone_are_those_of_the_whole_block() {
+    for encoding in [Encoding::Live, Encoding::Archive] {
+        let trace = open(write_full(200, 3, options(64, encoding))).unwrap();
+        let mut decoder = BlockDecoder::new();
+        for block in 0..trace.index().blocks.len() {
+            let whole = trace.block(block, ChannelSet::ALL).unwrap();
+            for (index, schema) in trace.layout().tables().iter().enumerate() {
+                let id = TableId(index);
+                let all = 0..schema.columns.len();
+                let each = all.clone().map(|column| vec![column]);
+                for asked in each.chain([Vec::new(), all.clone().step_by(2).collect(), all.clone().collect()]) {
+                    let rows = trace.table_by(&mut decoder, block, id, &asked).unwrap();
+                    let (found, expected) = (rows.table(id), whole.table(id));
+                    assert_eq!((rows.ticks(), &found.ends), (whole.ticks(), &expected.ends), "{}", schema.name);
+                    for column in all.clone() {
+                        let name = format!("{} column {column} of {asked:?}", schema.name);
+                        if asked.contains(&column) || !schema.columns_stand_alone() {
+                            assert_eq!(found.columns[column], expected.columns[column], "{name}");
+                        } else {
+                            assert!(found.columns[column].is_empty(), "{name}");
+                        }
+                    }
+                    decoder.recycle(rows);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_same_rows_give_the_same_bytes() {
     for encoding in [Encoding::Live, Encoding::Archive] {
         assert_eq!(write_full(150, 9, options(32, encoding)), write_full(150, 9, options(32, encoding)));

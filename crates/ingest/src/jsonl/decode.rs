@@ -43,12 +43,12 @@ impl From<cdt_trace::Error> for Refusal {
 /// Names of a layout, found by the numbers that the rows of a trace use.
 #[derive(Debug)]
 pub(crate) struct Names {
-    streams: Vec<String>,
-    stages: Vec<String>,
-    commands: Vec<String>,
-    syscalls: Vec<String>,
-    kinds: Vec<String>,
-    events: Vec<String>,
+    pub(super) streams: Vec<String>,
+    pub(super) stages: Vec<String>,
+    pub(super) commands: Vec<String>,
+    pub(super) syscalls: Vec<String>,
+    pub(super) kinds: Vec<String>,
+    pub(super) events: Vec<String>,
 }
 
 impl Names {
