@@ -34,6 +34,8 @@ fn every_help_has_its_text() {
         "entity",
         "compact",
         "recover",
+        "query",
+        "export",
         "demo",
         "completions",
         "man",
@@ -483,4 +485,123 @@ fn shells_and_manuals_know_every_command() {
     expect(folder.path(), 0, "man -o man1");
     let pages = files(&folder.path().join("man1"));
     assert!(["cdt.1", "cdt-diff.1", "cdt-man.1"].iter().all(|page| pages.contains(&(*page).to_owned())), "{pages:?}");
+}
+
+fn cdt_in_words(folder: &Path, words: &[&str]) -> (i32, String) {
+    let output = cdt(folder, words);
+    let text = [output.stderr, output.stdout].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn a_trace_answers_in_sql() {
+    let folder = demo_traces();
+    let mut all = String::new();
+    for words in [
+        &["query", "reference.cdt"][..],
+        &[
+            "query",
+            "reference.cdt",
+            "SELECT tick, slot, spin FROM entities.box WHERE slot = 11 AND tick BETWEEN 126 AND 129",
+        ],
+        &["query", "reference.cdt", "SELECT count(*) AS n FROM entities.box", "--ticks", "..10"],
+        &["query", "reference.cdt", "SELECT tick FROM state", "--rows", "2"],
+        &["query", "reference.cdt", "SELECT * FROM state LIMIT 2", "--json"],
+        &["query", "reference.cdt", "SELECT * FROM state LIMIT 2", "--format", "csv"],
+        &["query", "reference.cdt", "SELECT * FROM state LIMIT 2", "--format", "jsonl"],
+        &["query", "reference.cdt", "SELECT mass FROM entities.box"],
+        &["query", "reference.cdt", "SELECT * FROM ball"],
+        &["query", "reference.cdt", "SELECT"],
+        &["query", "missing.cdt", "SELECT 1"],
+    ] {
+        let (code, said) = cdt_in_words(folder.path(), words);
+        if words.contains(&"--json") {
+            check_report(&words.join(" "), &said);
+        }
+        let line: Vec<String> = words
+            .iter()
+            .map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() })
+            .collect();
+        all.push_str(&format!("$ cdt {}\n{said}exit code {code}\n\n", line.join(" ")));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn answers_and_exports_are_files_that_are_whole_or_not_there() {
+    let folder = demo_traces();
+    let path = folder.path();
+    let before = files(path);
+    let query = |rest: &[&str]| {
+        let words = [&["query", "reference.cdt", "SELECT * FROM state"], rest].concat();
+        cdt_in_words(path, &words)
+    };
+    assert_eq!(query(&["--format", "parquet", "-o", "state.parquet"]), (0, String::new()));
+    let (code, said) = query(&["--format", "parquet", "-o", "state.parquet"]);
+    assert!(code == 2 && said.contains("pass --force"), "{said}");
+    assert_eq!(query(&["--format", "parquet", "-o", "state.parquet", "--force"]).0, 0);
+    assert_eq!(&std::fs::read(path.join("state.parquet")).unwrap()[..4], b"PAR1");
+    let (code, said) = cdt_in_words(path, &["query", "reference.cdt", "SELECT nope FROM state", "-o", "bad.csv"]);
+    assert_eq!(code, 2, "{said}");
+    std::fs::create_dir(path.join("tables")).unwrap();
+    let out = expect(path, 0, "export reference.cdt --format arrow -o tables");
+    assert!(out.contains("exported tables/state.arrow (3,000 rows)"), "{out}");
+    assert_eq!(
+        files(&path.join("tables")),
+        ["commands.arrow", "entities.box.arrow", "inputs.arrow", "state.arrow", "step.arrow"]
+    );
+    expect(path, 2, "export reference.cdt --format arrow -o tables");
+    expect(path, 2, "export reference.cdt --format arrow -o nowhere/tables");
+    expect(path, 2, "export reference.cdt --format parquet --table ball -o ball.parquet");
+    expect(path, 0, "export reference.cdt --format mcap -o reference.mcap");
+    let mut after = before;
+    after.extend(["state.parquet", "tables", "reference.mcap"].map(str::to_owned));
+    after.sort();
+    assert_eq!(files(path), after, "nothing else is left");
+}
+
+#[test]
+fn an_exported_capture_finalizes_to_the_same_trace() {
+    let folder = demo_traces();
+    let path = folder.path();
+    expect(path, 0, "export candidate.cdt --format jsonl -o again.jsonl");
+    expect(path, 0, "finalize again.jsonl -o again.cdt");
+    let read = |name: &str| std::fs::read(path.join(name)).unwrap();
+    assert!(read("again.cdt") == read("candidate.cdt"));
+    let (code, said) = said(path, "export candidate.cdt --format jsonl --ticks 1..5 -o some.jsonl");
+    assert!(code == 2 && said.contains("leave --ticks out"), "{said}");
+}
+
+#[test]
+fn what_was_lost_is_told_with_every_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let capture = zstd::decode_all(std::fs::File::open(demo_capture("reference")).unwrap()).unwrap();
+    let lines: Vec<&[u8]> = capture.split(|&byte| byte == b'\n').take(12).collect();
+    std::fs::write(path.join("cut.jsonl"), [lines.join(&b'\n'), b"\n".to_vec()].concat()).unwrap();
+    expect(path, 3, "finalize cut.jsonl --truncated-tail -o cut.cdt");
+    let (code, said) = cdt_in_words(path, &["query", "cut.cdt", "SELECT count(*) AS n FROM state", "--format", "csv"]);
+    assert_eq!(code, 3);
+    insta::assert_snapshot!(said);
+    assert_eq!(cdt_in_words(path, &["query", "cut.cdt", "SELECT 1 AS one", "--ticks", "..5"]).0, 0, "before the loss");
+    let report = expect(path, 3, "export cut.cdt --format jsonl -o again.jsonl");
+    assert!(report.contains("finalize the capture with --truncated-tail"), "{report}");
+    expect(path, 3, "finalize again.jsonl --truncated-tail -o again.cdt");
+    assert!(std::fs::read(path.join("again.cdt")).unwrap() == std::fs::read(path.join("cut.cdt")).unwrap());
+}
+
+#[test]
+fn a_log_is_imported_by_a_format_string() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("game.log"), "boot\r\n[1] f=0 x=1.5 hp=3\r\n[2] f=1 x=-0.0 hp=2\r\n").unwrap();
+    let import = |format: &str| {
+        cdt_in_words(path, &["import", "--format-string", format, "game.log", "-o", "game.cdt", "--force"])
+    };
+    let mut all = String::new();
+    for format in ["f={frame:u32} x={x:f32} hp={hp:i32}", "f={frame:u32} x={x:u32} hp={hp:i32}", "f={frame}"] {
+        let (code, said) = import(format);
+        all.push_str(&format!("$ cdt import --format-string '{format}' game.log\n{said}exit code {code}\n\n"));
+    }
+    insta::assert_snapshot!(all);
 }

@@ -33,7 +33,7 @@ pub fn expect(folder: &Path, code: i32, line: &str) -> String {
 }
 
 /// A report is what its schema in `docs/schemas` says, without a member that is not in there.
-fn check_report(line: &str, report: &str) {
+pub fn check_report(line: &str, report: &str) {
     let report: serde_json::Value = serde_json::from_str(report).unwrap();
     let name = report["schema"].as_str().and_then(|name| name.strip_prefix("cdt.")?.strip_suffix("/1")).unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/schemas/{name}.json"));

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use cdt_analysis::{Action, Align, Rule};
-use cdt_ingest::LogFormat;
+use cdt_ingest::{LineFormat, LogFormat};
 use cdt_projections::Window;
+use cdt_projections::sql::RowFormat;
 use cdt_schema::{Channel, ChannelSet, Generation, Slot, Tick};
 use cdt_trace::Options;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -43,6 +44,8 @@ pub enum Command {
     Entity(Entity),
     Compact(Compact),
     Recover(Recover),
+    Query(Query),
+    Export(Export),
     Demo(Demo),
     Completions(Completions),
     Man(Man),
@@ -98,13 +101,25 @@ impl Encoding {
 Examples:
   cdt import --format nestest nestest.log -o ref.cdt
   cdt import --format gameboy-doctor my.log.zst -o mine.cdt
-  cdt diff --channels state ref.cdt mine.cdt    compare registers alone")]
+  cdt import --format-string 'f={frame:u32} x={x:f32} hp={hp:i32}{*}' game.log -o game.cdt
+  cdt diff --channels state ref.cdt mine.cdt    compare registers alone
+
+A format string is text that stands in every line, and fields as {NAME:TYPE}:
+  bool, i32, u32, i64, u64, f32, f64            decimal
+  hex, hex1 to hex16                            1 to 8 hexadecimal digits, or exactly as many
+  {*}                                           anything; a space stands for one or more
+  [ ... ]                                       what all lines have, or none
+  {counter.NAME:u64}                            a counter beside the state
+Lines that are unlike it are left out and counted; docs/capture.md has the rest.")]
 pub struct Import {
     /// The log: plain or zstd; - for standard input.
     pub log: PathBuf,
-    /// How its lines are to be read.
-    #[arg(long, value_parser = log_format, value_name = "FORMAT")]
-    pub format: LogFormat,
+    /// How its lines are to be read: nestest or gameboy-doctor.
+    #[arg(long, value_parser = log_format, value_name = "FORMAT", required_unless_present = "format_string")]
+    pub format: Option<LogFormat>,
+    /// How its lines are to be read, in your own words; see below.
+    #[arg(long, value_parser = LineFormat::parse, value_name = "STRING", conflicts_with = "format")]
+    pub format_string: Option<LineFormat>,
     /// The trace to write.
     #[arg(short, long, value_name = "TRACE")]
     pub out: PathBuf,
@@ -121,7 +136,7 @@ pub struct Import {
 
 fn log_format(text: &str) -> Result<LogFormat, String> {
     LogFormat::from_name(text).ok_or_else(|| {
-        let known: Vec<&str> = LogFormat::ALL.iter().map(|format| format.name()).collect();
+        let known: Vec<&str> = LogFormat::NAMED.iter().map(LogFormat::name).collect();
         format!("the formats are {}", known.join(" and "))
     })
 }
@@ -353,6 +368,115 @@ pub struct Recover {
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Ask a trace in SQL; without a query, list its tables.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt query ref.cdt                             the tables, their columns and types
+  cdt query ref.cdt 'SELECT count(*) FROM entities.creature WHERE hp < 10 AND kind = 2'
+  cdt query ref.cdt 'SELECT tick, score FROM state WHERE tick BETWEEN 100 AND 120'
+  cdt query ref.cdt 'SELECT caller, count(*) AS n FROM rng GROUP BY caller ORDER BY n DESC'
+  cdt query ref.cdt 'SELECT * FROM events' --ticks 1000..2000 --format csv -o events.csv")]
+pub struct Query {
+    /// The trace.
+    pub trace: PathBuf,
+    /// The query, one SQL statement.
+    pub sql: Option<String>,
+    /// Only rows of these ticks; the end is exclusive.
+    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
+    pub ticks: Window,
+    /// How to write the rows.
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// A file to write, instead of standard output.
+    #[arg(short, long, value_name = "FILE", requires = "sql")]
+    pub output: Option<PathBuf>,
+    /// Replace the file that stands there.
+    #[arg(short, long)]
+    pub force: bool,
+    /// Most rows of a table; other formats have all.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub rows: usize,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// For people.
+    Table,
+    /// One object with columns and rows.
+    Json,
+    /// An object a row.
+    Jsonl,
+    /// A header, and a line a row.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// Arrow IPC, the file format.
+    Arrow,
+}
+
+impl QueryFormat {
+    /// The format for programs; none for a table.
+    pub fn rows(self) -> Option<RowFormat> {
+        match self {
+            QueryFormat::Table => None,
+            QueryFormat::Json => Some(RowFormat::Json),
+            QueryFormat::Jsonl => Some(RowFormat::Jsonl),
+            QueryFormat::Csv => Some(RowFormat::Csv),
+            QueryFormat::Parquet => Some(RowFormat::Parquet),
+            QueryFormat::Arrow => Some(RowFormat::Arrow),
+        }
+    }
+}
+
+/// Write a trace in the format of other programs.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  cdt export ref.cdt --format parquet -o tables   every table, as tables/NAME.parquet
+  cdt export ref.cdt --format arrow --table state -o state.arrow
+  cdt export ref.cdt --format jsonl -o ref.jsonl  cdt finalize makes the same trace of it
+  cdt export ref.cdt --format mcap -o ref.mcap    for MCAP's own tools and viewers")]
+pub struct Export {
+    /// The trace.
+    pub trace: PathBuf,
+    /// The format.
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// The file to write; for parquet and arrow a folder that is there, or a file for one table.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: PathBuf,
+    /// Only this table; may be given several times. Of parquet and arrow.
+    #[arg(long, value_name = "NAME")]
+    pub table: Vec<String>,
+    /// Only these ticks; the end is exclusive. Not of jsonl.
+    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
+    pub ticks: Window,
+    /// Replace files that stand there.
+    #[arg(short, long)]
+    pub force: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a trace is exported to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A file for each table.
+    Parquet,
+    /// Arrow IPC files, one for each table.
+    Arrow,
+    /// A capture, as cdt finalize takes it.
+    Jsonl,
+    /// An MCAP file with JSON messages.
+    Mcap,
 }
 
 /// Run the main job on a recorded pair: two versions of a physics engine drop the same sixty boxes.

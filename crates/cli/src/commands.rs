@@ -3,6 +3,7 @@
 mod bisect;
 mod demo;
 mod diff;
+mod export;
 mod files;
 mod focus;
 mod follow;
@@ -10,6 +11,7 @@ mod health;
 mod info;
 mod ingest;
 mod projections;
+mod query;
 mod shell;
 
 use std::path::Path;
@@ -34,6 +36,8 @@ pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Entity(args) => projections::entity(args, terminal),
         Command::Compact(args) => files::compact(args, terminal),
         Command::Recover(args) => files::recover(args, terminal),
+        Command::Query(args) => query::query(args, terminal),
+        Command::Export(args) => export::export(args, terminal),
         Command::Demo(args) => demo::demo(args, terminal),
         Command::Completions(args) => shell::completions(args, terminal),
         Command::Man(args) => shell::man(args, terminal),
@@ -47,8 +51,10 @@ fn open(path: &Path) -> Result<Trace, Failure> {
 /// The reports that are made here, for their schemas.
 #[cfg(test)]
 pub mod reports {
+    pub use super::export::ExportJson;
     pub use super::files::{CompactJson, RecoverJson};
     pub use super::info::InfoJson;
     pub use super::ingest::{FinalizeJson, ImportJson};
     pub use super::projections::{EntityJson, TickJson};
+    pub use super::query::{QueryJson, TablesJson};
 }

@@ -62,6 +62,12 @@ impl From<cdt_ingest::Error> for Failure {
     }
 }
 
+impl From<cdt_projections::mcap::McapFault> for Failure {
+    fn from(error: cdt_projections::mcap::McapFault) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
 impl From<cdt_analysis::Error> for Failure {
     fn from(error: cdt_analysis::Error) -> Failure {
         Failure(error.to_string())

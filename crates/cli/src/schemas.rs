@@ -5,7 +5,10 @@ use std::path::Path;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
-use crate::commands::reports::{CompactJson, EntityJson, FinalizeJson, ImportJson, InfoJson, RecoverJson, TickJson};
+use crate::commands::reports::{
+    CompactJson, EntityJson, ExportJson, FinalizeJson, ImportJson, InfoJson, QueryJson, RecoverJson, TablesJson,
+    TickJson,
+};
 
 fn schema<T: JsonSchema>(title: &str) -> String {
     let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
@@ -22,12 +25,15 @@ fn the_schemas_in_docs_are_those_of_the_reports() {
         ("compact", schema::<CompactJson>("compact")),
         ("diff", schema::<cdt_analysis::DiffReport>("diff")),
         ("entity", schema::<EntityJson<'_>>("entity")),
+        ("export", schema::<ExportJson>("export")),
         ("finalize", schema::<FinalizeJson<'_>>("finalize")),
         ("focus", schema::<cdt_analysis::Focus>("focus")),
         ("health", schema::<cdt_analysis::Health>("health")),
         ("import", schema::<ImportJson>("import")),
         ("info", schema::<InfoJson<'_, ()>>("info")),
+        ("query", schema::<QueryJson>("query")),
         ("recover", schema::<RecoverJson>("recover")),
+        ("tables", schema::<TablesJson<'_>>("query")),
         ("tick", schema::<TickJson<'_>>("tick")),
     ];
     let rewrite = std::env::var_os("CDT_CODEGEN").is_some();

@@ -109,3 +109,33 @@ impl Terminal {
         let _ = writeln!(io::stderr().lock(), "cdt: {}", crate::text::clean(message));
     }
 }
+
+/// Standard output for what does not fit into memory. It knows when the other side has seen enough.
+#[derive(Debug, Default)]
+pub struct Pipe {
+    closed: bool,
+}
+
+impl Pipe {
+    /// Whether the other side closed the pipe, which is no error.
+    pub fn was_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn noted<T>(&mut self, written: io::Result<T>) -> io::Result<T> {
+        self.closed |= matches!(&written, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
+        written
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = io::stdout().lock().write(bytes);
+        self.noted(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = io::stdout().lock().flush();
+        self.noted(flushed)
+    }
+}

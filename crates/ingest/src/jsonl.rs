@@ -1,13 +1,16 @@
-//! The JSONL contract of `docs/capture.md`: its row types, their decoding, and the session that turns them into traces.
+//! The JSONL contract of `docs/capture.md`: its row types, their decoding, the session that turns them into
+//! traces, and the way back.
 
 mod decode;
 mod fault;
 mod plain;
 mod session;
 mod wire;
+mod write;
 
 pub use session::{Destination, Finalize, Finalized, RunOutcome, RunReport, finalize};
 pub use wire::{capture_schema, layout_json};
+pub use write::{CaptureEnd, write_capture};
 
 /// Parses a tick row into the types of the contract by serde alone, and drops it: the yardstick of what ingest costs.
 ///

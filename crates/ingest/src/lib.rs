@@ -11,6 +11,7 @@ mod text_log;
 pub use error::{Error, ErrorKind};
 pub use input::Input;
 pub use jsonl::{
-    Destination, Finalize, Finalized, RunOutcome, RunReport, capture_schema, finalize, layout_json, parse_tick_row,
+    CaptureEnd, Destination, Finalize, Finalized, RunOutcome, RunReport, capture_schema, finalize, layout_json,
+    parse_tick_row, write_capture,
 };
-pub use text_log::{Import, Imported, LogFormat, import};
+pub use text_log::{Import, Imported, LineFormat, LogFormat, import};

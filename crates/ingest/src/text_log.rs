@@ -5,9 +5,13 @@
 //! nestest logs `operand` for the memory value that the disassembly shows.
 
 mod gameboy_doctor;
+mod line_format;
 mod nestest;
 mod scan;
 
+pub use line_format::LineFormat;
+
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,59 +30,70 @@ const NAMED_NOISE: usize = 5;
 const EXCERPT: usize = 100;
 
 /// How the lines of a log are to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// CPU logs in the manner of those of the NES test ROM `nestest`.
     Nestest,
     /// Lines as gameboy-doctor expects them.
     GameboyDoctor,
+    /// Lines as the user says.
+    Lines(LineFormat),
 }
 
 impl LogFormat {
-    /// Every format.
-    pub const ALL: [LogFormat; 2] = [LogFormat::Nestest, LogFormat::GameboyDoctor];
+    /// The formats that have names.
+    pub const NAMED: [LogFormat; 2] = [LogFormat::Nestest, LogFormat::GameboyDoctor];
 
-    /// Name on the command line.
-    pub fn name(self) -> &'static str {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
         match self {
             LogFormat::Nestest => "nestest",
             LogFormat::GameboyDoctor => "gameboy-doctor",
+            LogFormat::Lines(_) => "text",
         }
     }
 
     /// The format of that name.
     pub fn from_name(name: &str) -> Option<LogFormat> {
-        LogFormat::ALL.into_iter().find(|format| format.name() == name)
+        LogFormat::NAMED.into_iter().find(|format| format.name() == name)
     }
 
-    /// What a line of the format looks like.
-    fn example(self) -> &'static str {
+    /// What its lines look like, for an error.
+    fn likeness(&self) -> String {
         match self {
-            LogFormat::Nestest => nestest::EXAMPLE,
-            LogFormat::GameboyDoctor => gameboy_doctor::EXAMPLE,
+            LogFormat::Nestest => format!("a line of this format reads like: {}", nestest::EXAMPLE),
+            LogFormat::GameboyDoctor => format!("a line of this format reads like: {}", gameboy_doctor::EXAMPLE),
+            LogFormat::Lines(format) => format!("the format string is: {format}"),
         }
     }
 
-    fn read(self, line: &str) -> Reading {
+    fn read(&self, line: &str) -> Reading {
         match self {
             LogFormat::Nestest => nestest::read(line),
             LogFormat::GameboyDoctor => gameboy_doctor::read(line),
+            LogFormat::Lines(format) => format.read(line),
         }
     }
 
-    fn state(self) -> &'static [&'static str] {
+    /// The state of traces of this format, where the lines have these optional parts.
+    fn state(&self, optional: u64) -> Vec<Field> {
         match self {
-            LogFormat::Nestest => &nestest::STATE,
-            LogFormat::GameboyDoctor => &gameboy_doctor::STATE,
+            LogFormat::Nestest => nestest::STATE.into_iter().map(number).collect(),
+            LogFormat::GameboyDoctor => gameboy_doctor::STATE.into_iter().map(number).collect(),
+            LogFormat::Lines(format) => format.state(optional),
         }
     }
+}
+
+fn number(name: &str) -> Field {
+    Field { name: name.to_owned(), scalar_type: ScalarType::U32 }
 }
 
 /// What to import and where to.
 #[derive(Clone, Debug)]
 pub struct Import<'a> {
     /// How the lines are to be read.
-    pub format: LogFormat,
+    pub format: &'a LogFormat,
     /// The trace to write.
     pub out: &'a Path,
     /// Whether a file there may be replaced.
@@ -119,11 +134,13 @@ enum Reading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Instruction {
     /// One value for each of the format's state fields.
-    state: Vec<u32>,
+    state: Vec<Scalar>,
     /// Further columns, by name.
-    counters: Vec<(&'static str, u64)>,
+    counters: Vec<(Cow<'static, str>, u64)>,
     /// The memory value that the disassembly shows.
     operand: Option<u32>,
+    /// The optional parts of a user's format that the line has, a bit for each.
+    optional: u64,
 }
 
 /// A tick that is complete but for the noise that may follow its line.
@@ -149,7 +166,8 @@ struct Noise {
 pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Imported, Error> {
     input.is_not(how.out)?;
     let mut input = input.transcoded()?;
-    let mut importer = Importer { how, writer: None, columns: Vec::new(), pending: None, early: None, report: empty() };
+    let mut importer =
+        Importer { how, writer: None, columns: (Vec::new(), 0), pending: None, early: None, report: empty() };
     let mut bytes = Vec::new();
     let mut first_line = None;
     loop {
@@ -195,21 +213,21 @@ fn at_line(input: &Input, line: u64, rule: &str) -> Error {
     Error::new(ErrorKind::Line, format!("{}:{line}: {rule}", input.name()))
 }
 
-fn malformed(input: &Input, format: LogFormat, (at, expected): (usize, &str), line: &str, hint: &str) -> Error {
+fn malformed(input: &Input, format: &LogFormat, (at, expected): (usize, &str), line: &str, hint: &str) -> Error {
     let rest = excerpt(line, at);
     let here = if rest.is_empty() { "the line ends here".to_owned() } else { format!("here: {rest}") };
     let message = format!(
-        "{}:{}:{}: {expected} is expected; {here}; a line of this format reads like: {}{hint}",
+        "{}:{}:{}: {expected} is expected; {here}; {}{hint}",
         input.name(),
         input.line(),
         at + 1,
-        format.example()
+        format.likeness()
     );
     Error::new(ErrorKind::Line, message)
 }
 
 /// A last line without its end that may have been longer.
-fn partial(input: &Input, format: LogFormat, reading: &Reading, line: &str) -> Error {
+fn partial(input: &Input, format: &LogFormat, reading: &Reading, line: &str) -> Error {
     if let Reading::Malformed { at, expected } = reading {
         let hint = "; the last line has no end: if the log was cut short, pass --truncated-tail to keep what is whole";
         return malformed(input, format, (*at, expected), line, hint);
@@ -227,8 +245,8 @@ fn partial(input: &Input, format: LogFormat, reading: &Reading, line: &str) -> E
 struct Importer<'a> {
     how: &'a Import<'a>,
     writer: Option<TraceWriter>,
-    /// Names of the first instruction's further columns.
-    columns: Vec<&'static str>,
+    /// Names of the first instruction's further columns, and its optional parts.
+    columns: (Vec<Cow<'static, str>>, u64),
     pending: Option<Pending>,
     /// Noise in front of the first instruction.
     early: Option<Noise>,
@@ -239,7 +257,10 @@ impl Importer<'_> {
     /// Whether a line without an end is certain to be whole: an instruction whose last column, as of every line before, is
     /// the registers, which have a fixed width. Of decimal columns and of noise the end may be missing.
     fn is_whole(&self, reading: &Reading) -> bool {
-        let fixed = self.writer.is_some() && self.columns.is_empty();
+        let fixed = match self.how.format {
+            LogFormat::Lines(format) => format.has_fixed_end(),
+            _ => self.writer.is_some() && self.columns.0.is_empty(),
+        };
         matches!(reading, Reading::Instruction(instruction) if fixed && instruction.counters.is_empty())
     }
 
@@ -263,14 +284,20 @@ impl Importer<'_> {
     }
 
     fn instruction(&mut self, instruction: Instruction, input: &Input) -> Result<(), Error> {
-        let columns: Vec<&'static str> = instruction.counters.iter().map(|(name, _)| *name).collect();
+        let names = instruction.counters.iter().map(|(name, _)| name.clone()).collect();
+        let columns = (names, instruction.optional);
         if self.writer.is_none() {
             self.columns = columns;
             self.writer = Some(self.create()?);
         } else if columns != self.columns {
-            let words = |columns: &[&str]| if columns.is_empty() { "none".to_owned() } else { columns.join(", ") };
+            let words = |(counters, optional): &(Vec<Cow<'static, str>>, u64)| match self.how.format {
+                LogFormat::Lines(format) => format.names(*optional).join(", "),
+                _ if counters.is_empty() => "none".to_owned(),
+                _ => counters.join(", "),
+            };
+            let beside = if matches!(self.how.format, LogFormat::Lines(_)) { "" } else { " beside its registers" };
             let rule = format!(
-                "every line has the columns of the first one ({}) beside its registers, but this one has {}",
+                "every line has the columns of the first one ({}){beside}, but this one has {}",
                 words(&self.columns),
                 words(&columns)
             );
@@ -283,8 +310,8 @@ impl Importer<'_> {
     }
 
     fn create(&self) -> Result<TraceWriter, Error> {
-        let layout = layout(self.how.format, &self.columns);
         let Import { out, overwrite, format, .. } = *self.how;
+        let layout = layout(format, &self.columns.0, self.columns.1)?;
         Ok(TraceWriter::create(out, overwrite, &meta(format), Arc::new(layout), Options::LIVE)?)
     }
 
@@ -317,12 +344,8 @@ impl Importer<'_> {
         let Some(mut writer) = self.writer else {
             let seen = first_line.map_or("the log is empty".to_owned(), |line| format!("the log begins: {line}"));
             let format = self.how.format;
-            let message = format!(
-                "{}: no line is of the format {}, whose lines read like: {}; {seen}",
-                input.name(),
-                format.name(),
-                format.example()
-            );
+            let message =
+                format!("{}: no line is of the format {}; {}; {seen}", input.name(), format.name(), format.likeness());
             return Err(Error::new(ErrorKind::Line, message));
         };
         if let Some(loss) = &self.report.loss {
@@ -339,28 +362,27 @@ const OPERAND: KindId = KindId(1);
 /// Number of the event kind for noise.
 const NOISE: KindId = KindId(0);
 
-fn layout(format: LogFormat, columns: &[&str]) -> Layout {
-    let field = |name: &str| Field { name: name.to_owned(), scalar_type: ScalarType::U32 };
+fn layout(format: &LogFormat, counters: &[Cow<'static, str>], optional: u64) -> Result<Layout, Error> {
     let event = |name: &str, values: &[&str]| EventKind {
         name: name.to_owned(),
-        values: values.iter().copied().map(field).collect(),
+        values: values.iter().copied().map(number).collect(),
     };
     let mut events = vec![event("noise", &["line", "lines"])];
-    if format == LogFormat::Nestest {
+    if *format == LogFormat::Nestest {
         events.push(event("operand", &["value"]));
     }
-    let counters: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+    let counters: Vec<String> = counters.iter().map(|name| name.clone().into_owned()).collect();
     let spec = LayoutSpec {
-        state: Some(format.state().iter().copied().map(field).collect()),
+        state: Some(format.state(optional)),
         checkpoint: (!counters.is_empty()).then(|| CheckpointLayout { counters, ..CheckpointLayout::default() }),
         events: Some(events),
         ..LayoutSpec::default()
     };
-    Layout::new(spec).expect("the importers' layouts are sound")
+    Layout::new(spec).map_err(|error| Error::new(ErrorKind::Line, format!("the fields make no layout: {error}")))
 }
 
 /// Provenance: the format alone, so that the same log gives the same bytes wherever it is imported.
-fn meta(format: LogFormat) -> Meta {
+fn meta(format: &LogFormat) -> Meta {
     let text = str::to_owned;
     Meta {
         session: text("import"),
@@ -383,8 +405,7 @@ fn meta(format: LogFormat) -> Meta {
 }
 
 fn fill(tick: &mut TickBuilder<'_>, instruction: &Instruction, noise: &[Noise]) -> Result<(), RowError> {
-    let state: Vec<Scalar> = instruction.state.iter().copied().map(Scalar::U32).collect();
-    tick.state(&state)?;
+    tick.state(&instruction.state)?;
     if !instruction.counters.is_empty() {
         let counters: Vec<u64> = instruction.counters.iter().map(|(_, value)| *value).collect();
         tick.checkpoint(&Checkpoint { counters: &counters, ..Checkpoint::default() })?;

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cdt_ingest::{Import, Imported, Input, LogFormat, import};
+use cdt_ingest::{Import, Imported, Input, LineFormat, LogFormat, import};
 use cdt_schema::{Channel, ChannelSet, TableKind};
 use cdt_trace::{LossKind, Trace, Unwatched};
 
@@ -13,7 +13,7 @@ const LINE_B: &str = "8002  85 20     STA $20 = 7F                    A:10 X:01 
 const LINE_C: &str = "8004  4C 00 80  JMP $8000 = A9                  A:10 X:01 Y:02 P:24 SP:FD";
 const DOCTOR: &str = "A:01 F:B0 B:00 C:13 D:00 E:D8 H:01 L:4D SP:FFFE PC:0100 PCMEM:00,C3,13,02";
 
-fn take(format: LogFormat, log: &[u8], truncated_tail: bool, out: &Path) -> Result<Imported, String> {
+fn take(format: &LogFormat, log: &[u8], truncated_tail: bool, out: &Path) -> Result<Imported, String> {
     let how = Import { format, out, overwrite: false, truncated_tail };
     import(Input::from_bytes("log", log.to_vec()).unwrap(), &how, &Unwatched).map_err(|error| error.to_string())
 }
@@ -22,7 +22,7 @@ fn take(format: LogFormat, log: &[u8], truncated_tail: bool, out: &Path) -> Resu
 fn nestest(log: &[u8]) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("t.cdt");
-    let report = take(LogFormat::Nestest, log, false, &out);
+    let report = take(&LogFormat::Nestest, log, false, &out);
     assert_eq!(out.exists(), report.is_ok());
     assert!(report.is_ok() || std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left behind");
     report.map(|report| {
@@ -138,9 +138,9 @@ fn a_cut_line_is_a_recorded_loss_on_request_and_an_error_without() {
     for (format, log) in cut_logs() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("t.cdt");
-        let refused = take(format, log.as_bytes(), false, &out).unwrap_err();
+        let refused = take(&format, log.as_bytes(), false, &out).unwrap_err();
         assert!(refused.contains("log:2:") && refused.contains("--truncated-tail"), "{log}: {refused}");
-        let report = take(format, log.as_bytes(), true, &out).unwrap();
+        let report = take(&format, log.as_bytes(), true, &out).unwrap();
         assert_eq!((report.ticks, report.noise_lines), (1, 0), "{log}");
         let kinds: Vec<LossKind> = Trace::open(&out).unwrap().index().loss.iter().map(|loss| loss.kind).collect();
         assert_eq!(kinds, [LossKind::TruncatedTail], "{log}");
@@ -151,14 +151,14 @@ fn a_cut_line_is_a_recorded_loss_on_request_and_an_error_without() {
 fn the_only_line_of_a_log_may_lack_columns() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("t.cdt");
-    assert!(take(LogFormat::Nestest, LINE_A.as_bytes(), false, &out).unwrap_err().contains("--truncated-tail"));
+    assert!(take(&LogFormat::Nestest, LINE_A.as_bytes(), false, &out).unwrap_err().contains("--truncated-tail"));
 }
 
 #[test]
 fn noise_costs_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let log = format!("{LINE_A}\n{}{LINE_B}\n", "x\n".repeat(2_000_000));
-    let report = take(LogFormat::Nestest, log.as_bytes(), false, &folder.path().join("t.cdt")).unwrap();
+    let report = take(&LogFormat::Nestest, log.as_bytes(), false, &folder.path().join("t.cdt")).unwrap();
     assert_eq!((report.ticks, report.noise_lines, report.first_noise.len()), (2, 2_000_000, 5));
 }
 
@@ -169,9 +169,9 @@ fn a_compressed_log_that_was_cut_says_so_whatever_its_last_line() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("t.cdt");
     for cut in packed.len() - 40..packed.len() {
-        assert!(take(LogFormat::GameboyDoctor, &packed[..cut], false, &out).is_err(), "{cut}");
+        assert!(take(&LogFormat::GameboyDoctor, &packed[..cut], false, &out).is_err(), "{cut}");
     }
-    let report = take(LogFormat::GameboyDoctor, &packed[..packed.len() - 1], true, &out).unwrap();
+    let report = take(&LogFormat::GameboyDoctor, &packed[..packed.len() - 1], true, &out).unwrap();
     assert_eq!(report.loss.unwrap().kind, LossKind::TruncatedTail);
 }
 
@@ -179,7 +179,7 @@ fn a_compressed_log_that_was_cut_says_so_whatever_its_last_line() {
 fn gameboy_doctor_lines_are_read_and_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("t.cdt");
-    let said = |log: &str| take(LogFormat::GameboyDoctor, log.as_bytes(), false, &out);
+    let said = |log: &str| take(&LogFormat::GameboyDoctor, log.as_bytes(), false, &out);
     let bad =
         [DOCTOR.replace("PC:0100", "PC:010"), DOCTOR.replace(",02", ""), DOCTOR[5..].to_owned(), LINE_A.to_owned()];
     let messages: Vec<String> = bad.iter().map(|line| said(&format!("{line}\n")).unwrap_err()).collect();
@@ -217,8 +217,142 @@ fn real_logs_have_the_ticks_that_are_known() {
     ];
     for (index, (name, format, ticks, noise)) in known.into_iter().enumerate() {
         let out = folder.path().join(format!("{index}.cdt"));
-        let how = Import { format, out: &out, overwrite: false, truncated_tail: false };
+        let how = Import { format: &format, out: &out, overwrite: false, truncated_tail: false };
         let report = import(Input::open(&data.join(name)).unwrap(), &how, &Unwatched).unwrap();
+        assert_eq!((report.ticks, report.noise_lines), (ticks, noise), "{name}");
+    }
+}
+
+/// A format string for nestest logs, as somebody would write it.
+const NESTEST_STRING: &str = "{pc:hex4} {*} A:{a:hex2} X:{x:hex2} Y:{y:hex2} P:{p:hex2} SP:{sp:hex2}\
+                              [ PPU:{counter.line:u64},{counter.dot:u64} CYC:{counter.cycles:u64}]";
+
+fn lines(format: &str) -> LogFormat {
+    LogFormat::Lines(LineFormat::parse(format).unwrap())
+}
+
+/// What a log becomes under a format string: its columns, its rows and the lines left out; or why it is refused.
+fn by_format(format: &str, log: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("t.cdt");
+    let report = match take(&lines(format), log, false, &out) {
+        Err(error) => return format!("{error}\n"),
+        Ok(report) => report,
+    };
+    let trace = Trace::open(&out).unwrap();
+    let rows = trace.block(0, ChannelSet::ALL).unwrap();
+    let mut text = String::new();
+    for kind in [TableKind::State, TableKind::Checkpoint] {
+        let Some(id) = rows.layout().table(kind) else { continue };
+        let schema = &rows.layout().tables()[id.0];
+        for row in 0..rows.table(id).rows() {
+            let cell = |column: usize| format!("{}={}", schema.columns[column].name, rows.scalar(id, column, row));
+            let cells: Vec<String> = (0..schema.columns.len()).map(cell).collect();
+            text.push_str(&format!("{} {}\n", schema.name, cells.join(" ")));
+        }
+    }
+    text + &format!("{} lines left out: {:?}\n", report.noise_lines, report.first_noise)
+}
+
+#[test]
+fn a_format_string_says_how_lines_read() {
+    let cases: &[(&str, &str)] = &[
+        ("{frame:u32}: x={x:f32} y={y:f32} alive={alive:bool}", "0: x=1.5 y=-0.0 alive=1\n1: x=1e-3 y=2 alive=false\n"),
+        ("{frame:u32},{seed:hex8},{big:i64}", "frame,seed,big\n7,DEADBEEF,-9223372036854775808\n8,0000002a,3\n"),
+        ("PC:{pc:hex4} SP:{sp:hex}{*}", "boot v1.2\r\n[info] PC:C000 SP:FD rest\r\n12: PC:C002 SP:1FF\r\n\r\nbye\r\n"),
+        ("A:{a:hex2}[ CYC:{counter.cyc:u64}]", "A:01 CYC:  7\nA:02 CYC: 10\n"),
+        ("A:{a:hex2}[ CYC:{counter.cyc:u64}]", "A:01\nA:02\n"),
+        ("{{{n:i32}}} [[{m:u64}]]", "{-4} [18446744073709551615]\n"),
+        ("{*} pc={pc:hex8}", "mov r0, pc ; pc=08000000\nadd ; pc=08000004\n"),
+        ("x {a:u32}", "x\t 3  \n"),
+    ];
+    let mut said = String::new();
+    for (format, log) in cases {
+        said.push_str(&format!("{format}\n{}\n", by_format(format, log.as_bytes())));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn logs_in_other_encodings_read_the_same() {
+    let (format, log) = ("f={f:u32} name={*} hp={hp:i32}", "f=0 name=Zo\u{eb} hp=3\nf=1 name=x hp=-1\n");
+    let expected = by_format(format, log.as_bytes());
+    let latin: Vec<u8> = log.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let utf16: Vec<u8> = "\u{feff}".chars().chain(log.chars()).flat_map(|c| (c as u16).to_le_bytes()).collect();
+    let marked = [&b"\xef\xbb\xbf"[..], log.as_bytes()].concat();
+    let crlf = log.replace('\n', "\r\n").into_bytes();
+    for other in [latin, utf16, marked, crlf] {
+        assert_eq!(by_format(format, &other), expected);
+    }
+}
+
+#[test]
+fn lines_that_do_not_fit_are_told() {
+    let format = "{pc:hex4} A:{a:hex2} N:{n:u32}[ E:{e:f32}]";
+    let good = "C000 A:01 N:1\n";
+    let mut said = String::new();
+    for log in [
+        "",
+        "no line of it\n",
+        &format!("{good}C002 A:0 N:2\n"),
+        &format!("{good}C002 A:01 N:-2\n"),
+        &format!("{good}C002 A:01 N:4294967296\n"),
+        &format!("{good}C002 A:01\n"),
+        &format!("{good}C002 A:01 N:2 more\n"),
+        &format!("{good}C002 A:01 N:2 E:nan\n"),
+        &format!("{good}C002 A:01 N:2 E:1.5\n"),
+        &format!("{good}C002 A:01 N:2"),
+    ] {
+        said.push_str(&by_format(format, log.as_bytes()));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn bad_format_strings_are_told() {
+    let mut said = String::new();
+    for format in [
+        "",
+        "no field",
+        "{pc}",
+        "{pc:hex4",
+        "{pc:hex0}",
+        "{pc:hex17}",
+        "{pc:word}",
+        "{p c:u32}",
+        "{:u32}",
+        "{a:u32} {a:u32}",
+        "a} {a:u32}",
+        "[{a:u32}",
+        "{a:u32}]",
+        "[{a:u32} [{b:u32}]]",
+        "[{*}{a:u32}]",
+        "{*}{a:u32}",
+        "{*}{*} {a:u32}",
+        "{counter.a:f32}",
+    ] {
+        said.push_str(&format!("{format}\n  {}\n", LineFormat::parse(format).unwrap_err()));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_format_string_reads_the_logs_of_others() {
+    let Some(data) = real_logs() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (index, (name, ticks, noise)) in [
+        ("nes/nestest-reference.log", 8_991, 0),
+        ("nes/nestest-reference-no-cycles.log", 8_991, 0),
+        ("nes/candidate-a.log", 8_993, 10),
+        ("nes/candidate-b.log", 4_994, 0),
+        ("nes/candidate-c.log", 8_992, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let log = std::fs::read(data.join(name)).unwrap();
+        let report = take(&lines(NESTEST_STRING), &log, false, &folder.path().join(format!("{index}.cdt")));
+        let report = report.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((report.ticks, report.noise_lines), (ticks, noise), "{name}");
     }
 }

@@ -30,6 +30,11 @@ pub enum Value {
     Row(Vec<(String, Value)>),
 }
 
+/// Names of the decisions on a call, by number.
+pub(crate) const DECISIONS: [&str; 2] = ["allowed", "denied"];
+/// Names of the origins of events, by number.
+pub(crate) const ORIGINS: [&str; 3] = ["guest", "host", "debugger"];
+
 /// Bytes of memory that a value keeps.
 const SHOWN_BYTES: usize = 32;
 
@@ -142,15 +147,28 @@ pub fn cell(rows: &Rows, table: TableId, column: usize, row: usize) -> Value {
                 (TableKind::Commands, commands::KIND) => Some(layout.command_kinds()[index].name.clone()),
                 (TableKind::Calls, calls::SYSCALL) => Some(layout.syscalls()[index].identity()),
                 (TableKind::Calls, calls::STAGE) | (TableKind::Timing, timing::STAGE) => Some(stages[index].clone()),
-                (TableKind::Calls, calls::DECISION) => Some(["allowed", "denied"][index].to_owned()),
+                (TableKind::Calls, calls::DECISION) => Some(DECISIONS[index].to_owned()),
                 (TableKind::Events, events::KIND) => Some(layout.event_kinds()[index].name.clone()),
-                (TableKind::Events, events::ORIGIN) => Some(["guest", "host", "debugger"][index].to_owned()),
+                (TableKind::Events, events::ORIGIN) => Some(ORIGINS[index].to_owned()),
                 (TableKind::Events, events::SUBJECT_KIND) => subject_kind(rows, table, row, index),
                 _ => None,
             };
             name.map_or(Value::Scalar(scalar), Value::Name)
         }
     }
+}
+
+/// Whether the numbers of a column stand for names, which [`cell`] gives in their place.
+#[cfg(feature = "mcap")]
+pub(crate) fn is_name(kind: TableKind, column: usize) -> bool {
+    matches!(
+        (kind, column),
+        (TableKind::Rng, rng::STREAM)
+            | (TableKind::Commands, commands::KIND)
+            | (TableKind::Calls, calls::SYSCALL | calls::STAGE | calls::DECISION)
+            | (TableKind::Timing, timing::STAGE)
+            | (TableKind::Events, events::KIND | events::ORIGIN | events::SUBJECT_KIND)
+    )
 }
 
 /// The name of an event's subject's kind, if it has a subject.

@@ -18,6 +18,17 @@ impl Window {
     /// Every tick.
     pub const ALL: Window = Window { start: Tick(0), end: None };
 
+    /// The ticks that are in both.
+    pub fn intersection(self, other: Window) -> Window {
+        let end = self.end.into_iter().chain(other.end).min();
+        Window { start: self.start.max(other.start), end }
+    }
+
+    /// Whether a run of ticks from `first` to `last` has ticks in the window.
+    pub fn touches(&self, first: Tick, last: Tick) -> bool {
+        self.start <= last && self.end.is_none_or(|end| first < end) && self.end.is_none_or(|end| self.start < end)
+    }
+
     /// Whether `tick` is in the window.
     pub fn contains(&self, tick: Tick) -> bool {
         self.start <= tick && self.end.is_none_or(|end| tick < end)

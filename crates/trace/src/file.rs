@@ -8,33 +8,23 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
-use tempfile::{NamedTempFile, TempPath};
 
 use crate::{
-    BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, Opening, Options, Totals, TraceIndex,
+    BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, NewFile, Opening, Options, Totals,
+    TraceIndex,
 };
 
 /// Writes a trace beside its final name and moves it there when it is complete. Dropped before that, it leaves nothing.
 #[derive(Debug)]
 pub struct TraceWriter {
     encoder: Encoder,
-    file: UnfinishedFile,
-}
-
-/// The file of a trace in the making, beside the name that it will get. Dropped, it leaves nothing.
-#[derive(Debug)]
-pub(crate) struct UnfinishedFile {
-    file: NamedTempFile,
-    path: PathBuf,
-    overwrite: bool,
+    file: NewFile,
 }
 
 /// A trace that is complete on disk and has not got its final name yet.
 #[derive(Debug)]
 pub struct Finished {
-    file: NamedTempFile,
-    path: PathBuf,
-    overwrite: bool,
+    file: NewFile,
     digest: Digest,
 }
 
@@ -52,7 +42,7 @@ impl TraceWriter {
         layout: Arc<Layout>,
         options: Options,
     ) -> Result<TraceWriter, Error> {
-        let file = UnfinishedFile::create(path, overwrite, "partial")?;
+        let file = NewFile::create(path, "trace", overwrite)?;
         let mut writer = TraceWriter { encoder: Encoder::new(meta, layout, options), file };
         writer.write_out()?;
         Ok(writer)
@@ -115,7 +105,7 @@ impl TraceWriter {
     pub fn complete(mut self, end_reason: &str) -> Result<Finished, Error> {
         self.write_out()?;
         let (bytes, digest) = self.encoder.finish(end_reason);
-        self.file.complete(&bytes, digest)
+        Finished::new(self.file, &bytes, digest)
     }
 
     /// Writes every block that is complete: a killed writer costs no more than the block in flight.
@@ -123,70 +113,22 @@ impl TraceWriter {
         if self.encoder.output_len() == 0 {
             return Ok(());
         }
-        self.file.write(&self.encoder.take_output())
-    }
-}
-
-impl UnfinishedFile {
-    /// Makes the file at `path` with the suffix appended, which tells what is at work on it and which a second one of the
-    /// same kind finds taken.
-    pub(crate) fn create(path: &Path, overwrite: bool, suffix: &str) -> Result<UnfinishedFile, Error> {
-        if path.is_dir() {
-            return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
-        }
-        if !overwrite && path.exists() {
-            return Err(exists(path));
-        }
-        // What a link leads to is replaced, not the link.
-        let target = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
-        let path = target.as_deref().unwrap_or(path);
-        if path.exists() && !path.is_file() {
-            let rule = "this is no regular file, and cannot be replaced by a trace";
-            return Err(Error::new(ErrorKind::Io, format!("{}: {rule}", path.display())));
-        }
-        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name());
-        let Some(name) = name else {
-            return Err(Error::new(ErrorKind::Io, format!("{}: this is not the name of a file", path.display())));
-        };
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let partial = folder.join(name).with_added_extension(suffix);
-        if overwrite && partial.exists() {
-            clear_stale(&partial)?;
-        }
-        let mut builder = tempfile::Builder::new();
-        let ending = format!(".{suffix}");
-        builder.prefix(name).suffix(&ending).rand_bytes(0);
-        // Temporary files are private by default; a trace is a file like any other, for the umask to say.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => taken(&partial),
-            _ => Error::io(path, "create the trace", &error),
-        })?;
-        // The lock tells a writer at work from what a killed one left. Where files cannot be locked, nothing is told. Who
-        // holds it before us does so for a moment, to see whether there is a writer.
-        let _ = file.as_file().lock();
-        Ok(UnfinishedFile { file, path: path.to_owned(), overwrite })
-    }
-
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let written = self.file.as_file_mut().write_all(bytes);
-        written.map_err(|error| Error::io(&self.path, "write the trace", &error))
-    }
-
-    /// Takes the last bytes of a trace of that content digest.
-    pub(crate) fn complete(mut self, bytes: &[u8], digest: Digest) -> Result<Finished, Error> {
-        self.write(bytes)?;
-        let synced = self.file.as_file().sync_all();
-        synced.map_err(|error| Error::io(&self.path, "write the trace", &error))?;
-        Ok(Finished { file: self.file, path: self.path, overwrite: self.overwrite, digest })
+        let written = self.file.write_all(&self.encoder.take_output());
+        written.map_err(|error| Error::io(self.file.path(), "write the trace", &error))
     }
 }
 
 impl Finished {
+    /// Of the file of a trace of that content digest, which lacks these last bytes.
+    pub(crate) fn new(mut file: NewFile, bytes: &[u8], digest: Digest) -> Result<Finished, Error> {
+        let written = file.write_all(bytes).and_then(|()| file.sync());
+        written.map_err(|error| Error::io(file.path(), "write the trace", &error))?;
+        Ok(Finished { file, digest })
+    }
+
     /// Where the trace will stand.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// The trace's content digest.
@@ -200,116 +142,16 @@ impl Finished {
     /// [`ErrorKind::Exists`] when a file has come to stand there meanwhile and was not to be overwritten;
     /// [`ErrorKind::Io`] otherwise. Nothing is left behind.
     pub fn publish(self) -> Result<(), Error> {
-        if !is_still_at(self.file.as_file(), self.file.path()) {
-            // What stands there is not ours to remove.
-            let place = self.file.into_temp_path().keep().unwrap_or(self.path);
-            let rule = "another writer took the place of the unfinished trace";
-            return Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", place.display())));
-        }
-        let persisted =
-            if self.overwrite { self.file.persist(&self.path) } else { self.file.persist_noclobber(&self.path) };
-        persisted.map(drop).map_err(|error| match error.error.kind() {
-            io::ErrorKind::AlreadyExists => exists(&self.path),
-            _ => Error::io(&self.path, "give the trace its name", &error.error),
-        })
+        self.file.publish()
     }
 
-    /// Gives several traces their final names: all of them, or on an error none. Until all have theirs, what one replaces
-    /// has a second name beside it. Gives the second names that could not be removed.
+    /// Gives several traces their final names: all of them, or on an error none ([`NewFile::publish_all`]).
     ///
     /// # Errors
     /// As for [`Finished::publish`], for the first that fails.
     pub fn publish_all(traces: Vec<Finished>) -> Result<Vec<PathBuf>, Error> {
-        let several = traces.len() > 1;
-        let mut done = Vec::with_capacity(traces.len());
-        for trace in traces {
-            let path = trace.path.clone();
-            let kept = if several && trace.overwrite && path.exists() { Some(keep(&path)) } else { None };
-            let published = kept.transpose().and_then(|kept| trace.publish().map(|()| kept));
-            match published {
-                Ok(kept) => done.push((path, kept)),
-                Err(error) => return Err(take_back(done, error)),
-            }
-        }
-        let leftover = |(_, kept): (PathBuf, Option<TempPath>)| {
-            let kept = kept?;
-            let path = kept.to_path_buf();
-            kept.close().err().map(|_| path)
-        };
-        Ok(done.into_iter().filter_map(leftover).collect())
+        NewFile::publish_all(traces.into_iter().map(|trace| trace.file).collect())
     }
-}
-
-/// Gives the file at `path` a second name beside it.
-fn keep(path: &Path) -> Result<TempPath, Error> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(path.file_name().unwrap_or_default()).suffix(".replaced");
-    let linked = builder.make_in(folder, |second| std::fs::hard_link(path, second));
-    // Some file systems have no second names; there the file is set aside under another one.
-    let kept = linked.or_else(|_| builder.make_in(folder, |second| std::fs::rename(path, second)));
-    kept.map(NamedTempFile::into_temp_path).map_err(|error| Error::io(path, "keep the trace that is replaced", &error))
-}
-
-/// Undoes what was published before `error` came, each a trace's name and the second name of what it replaced. What cannot
-/// be undone is added to the error.
-fn take_back(done: Vec<(PathBuf, Option<TempPath>)>, error: Error) -> Error {
-    let undo = |(path, kept): (PathBuf, Option<TempPath>)| {
-        let undone = match kept {
-            Some(kept) => kept.persist(&path).map_err(|stuck| {
-                let why = format!("{}: {}", stuck.path.display(), stuck.error);
-                // The old trace is not lost with its second name.
-                let _ = stuck.path.keep();
-                why
-            }),
-            None => std::fs::remove_file(&path).map_err(|why| format!("{}: {why}", path.display())),
-        };
-        undone.err()
-    };
-    let stuck: Vec<String> = done.into_iter().filter_map(undo).collect();
-    if stuck.is_empty() {
-        return error;
-    }
-    let rest = format!("{error}; and what was published before could not be taken back: {}", stuck.join("; "));
-    Error::new(error.kind(), rest)
-}
-
-/// Whether the open file is the one that stands at `path`.
-#[cfg(unix)]
-fn is_still_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let (Ok(mine), Ok(there)) = (file.metadata(), std::fs::metadata(path)) else { return false };
-    (mine.dev(), mine.ino()) == (there.dev(), there.ino())
-}
-
-/// An open file cannot be removed here, so nobody can have taken its place.
-#[cfg(not(unix))]
-fn is_still_at(_: &File, path: &Path) -> bool {
-    path.exists()
-}
-
-fn exists(path: &Path) -> Error {
-    let message =
-        format!("{}: a file stands there already; pass --force to replace it, or choose another name", path.display());
-    Error::new(ErrorKind::Exists, message)
-}
-
-fn taken(partial: &Path) -> Error {
-    let message = format!(
-        "{}: another writer is at work there, or one was killed; wait for it, or pass --force to begin anew",
-        partial.display()
-    );
-    Error::new(ErrorKind::Exists, message)
-}
-
-/// Removes what a killed writer left, unless one is still at work on it.
-fn clear_stale(partial: &Path) -> Result<(), Error> {
-    let file = File::open(partial).map_err(|error| Error::io(partial, "open what a writer left", &error))?;
-    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
-        let message = format!("{}: another writer is at work there; wait for it or stop it", partial.display());
-        return Err(Error::new(ErrorKind::Exists, message));
-    }
-    std::fs::remove_file(partial).map_err(|error| Error::io(partial, "remove what a writer left", &error))
 }
 
 /// Where the bytes of a trace come from.

@@ -2,15 +2,16 @@
 //! is lost. [`Recovery`] says which bytes it needs next and does no I/O.
 
 use std::fs::{File, TryLockError};
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
 use cdt_schema::{Digest, Tick};
 
-use crate::file::{UnfinishedFile, unreadable};
+use crate::file::unreadable;
 use crate::follow::{Follower, Section};
 use crate::index_writer::SectionWriter;
-use crate::{Error, ErrorKind, Finished, Loss, LossKind, Source, Trace, Watch};
+use crate::{Error, ErrorKind, Finished, Loss, LossKind, NewFile, Source, Trace, Watch};
 
 /// Why the run ended, where nobody knows.
 pub(crate) const UNKNOWN_END: &str = "unknown";
@@ -172,7 +173,7 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
     }
     let len = file.size().map_err(|error| Error::io(path, "tell the trace's length", &error))?;
     let mut recovery = Recovery::new();
-    let mut unfinished: Option<UnfinishedFile> = None;
+    let mut unfinished: Option<NewFile> = None;
     let mut bytes = Vec::new();
     while let Some(range) = recovery.want().filter(|range| range.end <= len) {
         watch.progress(range.start, Some(len));
@@ -185,9 +186,9 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
         if !ready.is_empty() {
             let file = match &mut unfinished {
                 Some(file) => file,
-                None => unfinished.insert(UnfinishedFile::create(out, overwrite, "recovering")?),
+                None => unfinished.insert(NewFile::with_suffix(out, "trace", "recovering", overwrite)?),
             };
-            file.write(&ready)?;
+            file.write_all(&ready).map_err(|error| Error::io(out, "write the trace", &error))?;
         }
     }
     // Only of a trace with an end is it known how far it went.
@@ -195,6 +196,5 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
     let last = recovery.fault.is_some().then(known).flatten();
     let (ready, recovered) = recovery.finish(len, last).map_err(|error| error.in_file(path))?;
     let unfinished = unfinished.expect("a trace with a block has a beginning");
-    let finished = unfinished.complete(&ready, recovered.content_digest)?;
-    Ok((finished, recovered))
+    Ok((Finished::new(unfinished, &ready, recovered.content_digest)?, recovered))
 }

@@ -1,6 +1,6 @@
 //! `finalize` and `import`.
 
-use cdt_ingest::{Destination, Finalize, Finalized, Import, Input, RunOutcome};
+use cdt_ingest::{Destination, Finalize, Finalized, Import, Input, LogFormat, RunOutcome};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -126,8 +126,9 @@ pub struct ImportJson {
 
 /// Turns a text log into a trace.
 pub fn import(args: &args::Import, terminal: &Terminal) -> Result<Exit, Failure> {
-    let how =
-        Import { format: args.format, out: &args.out, overwrite: args.force, truncated_tail: args.truncated_tail };
+    let format = args.format.clone().or_else(|| args.format_string.clone().map(LogFormat::Lines));
+    let format = format.expect("one of the two is required");
+    let how = Import { format: &format, out: &args.out, overwrite: args.force, truncated_tail: args.truncated_tail };
     let report = {
         let bar = Bar::new("importing");
         cdt_ingest::import(Input::open(&args.log)?, &how, &bar)?

@@ -45,10 +45,10 @@ impl From<cdt_trace::Error> for Refusal {
 pub(crate) struct Names {
     pub(super) streams: Vec<String>,
     pub(super) stages: Vec<String>,
-    commands: Vec<String>,
-    syscalls: Vec<String>,
+    pub(super) commands: Vec<String>,
+    pub(super) syscalls: Vec<String>,
     pub(super) kinds: Vec<String>,
-    events: Vec<String>,
+    pub(super) events: Vec<String>,
 }
 
 impl Names {

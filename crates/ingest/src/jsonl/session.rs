@@ -18,6 +18,10 @@ use crate::{Error, ErrorKind, Input};
 
 /// Faults that cost no run and are told one by one.
 const LISTED_FAULTS: usize = 100;
+/// What the ledger says of a run whose capture has no end.
+pub(super) const CUT_SHORT: &str = "the capture ends before the run does";
+/// Why such a run ended.
+pub(super) const TRUNCATED: &str = "truncated";
 /// Most runs of a session: what is held must not grow with the input.
 const MAX_RUNS: usize = 65_536;
 
@@ -220,12 +224,16 @@ fn is_whole(line: &Result<Cow<'_, str>, Fault>) -> bool {
 
 /// Identifiers name files, so they hold nothing that means something in a path.
 fn check_id(line: &str, member: &str, id: &str) -> Result<(), Fault> {
+    id_rule(id).map_err(|rule| Fault::in_member(line, member, member, rule))
+}
+
+/// What an identifier of a session or run must be.
+pub(super) fn id_rule(id: &str) -> Result<(), String> {
     let known = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if (1..=64).contains(&id.len()) && known && !id.starts_with(['.', '-']) {
         return Ok(());
     }
-    let rule = format!("{id:?} is no identifier: 1 to 64 of A-Z a-z 0-9 . _ - are expected, the first no dot or dash");
-    Err(Fault::in_member(line, member, member, rule))
+    Err(format!("{id:?} is no identifier: 1 to 64 of A-Z a-z 0-9 . _ - are expected, the first no dot or dash"))
 }
 
 impl Session<'_> {
@@ -484,9 +492,9 @@ impl Session<'_> {
         let open: Vec<(String, u32)> = self.runs.iter().filter_map(open).collect();
         for (id, ticks) in open {
             if self.how.truncated_tail {
-                let detail = "the capture ends before the run does".to_owned();
+                let detail = CUT_SHORT.to_owned();
                 let loss = Loss { kind: LossKind::TruncatedTail, from: Tick(ticks), to: None, detail };
-                self.complete(&id, "truncated", Some(loss))?;
+                self.complete(&id, TRUNCATED, Some(loss))?;
             } else {
                 let rule = "the capture ends before the run does: run_end is missing; pass --truncated-tail to keep what is whole";
                 self.runs.insert(id, RunState::Failed(format!("{}: {rule}", self.name)));

@@ -1,11 +1,14 @@
-//! The rows of the capture contract as they stand on the wire. This is their one definition: decoding, the JSON Schema
-//! in `docs/` and the layout that `cdt info --json` prints all come from it.
+//! The rows of the capture contract as they stand on the wire. This is their one definition: decoding, writing, the JSON
+//! Schema in `docs/` and the layout that `cdt info --json` prints all come from it.
+//!
+//! Rows that hold declared values are generic over them: what is read is text until its type is known, what is written is
+//! a scalar.
 
 use std::borrow::Cow;
 
 use cdt_schema::{
     CheckpointLayout, CommandKind, EntityKind, EventKind, Field, Layout, LayoutSpec, MemoryLayout, RngAlgorithm,
-    RngStream, ScalarType, StepLayout, Syscall,
+    RngStream, Scalar, ScalarType, StepLayout, Syscall,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error as _};
@@ -23,6 +26,12 @@ impl<'de> Deserialize<'de> for WireU64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<WireU64, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         parse_u64(&text).map(WireU64).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for WireU64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
     }
 }
 
@@ -44,7 +53,7 @@ pub(crate) fn parse_u64(text: &str) -> Result<u64, String> {
 }
 
 /// An f32, which travels as a JSON number and is parsed as an f32 and nothing wider.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct WireF32(pub(crate) f32);
 
 impl<'de> Deserialize<'de> for WireF32 {
@@ -94,9 +103,30 @@ impl JsonSchema for WireValue<'_> {
     }
 }
 
+/// A declared value, to be written as its type is: 64-bit integers as strings, floats with the fewest digits that bring
+/// their bits back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WireScalar(pub(crate) Scalar);
+
+impl Serialize for WireScalar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Scalar::Bool(value) => serializer.serialize_bool(value),
+            Scalar::U8(value) => serializer.serialize_u8(value),
+            Scalar::U16(value) => serializer.serialize_u16(value),
+            Scalar::I32(value) => serializer.serialize_i32(value),
+            Scalar::U32(value) => serializer.serialize_u32(value),
+            Scalar::I64(value) => serializer.collect_str(&value),
+            Scalar::U64(value) => serializer.collect_str(&value),
+            Scalar::F32(value) => serializer.serialize_f32(value),
+            Scalar::F64(value) => serializer.serialize_f64(value),
+        }
+    }
+}
+
 macro_rules! tag {
     ($name:ident, $variant:ident, $text:literal) => {
-        #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
         pub(crate) enum $name {
             #[serde(rename = $text)]
             $variant,
@@ -120,13 +150,11 @@ pub(crate) struct Probe<'a> {
 }
 
 /// The session's first row.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SessionStart<'a> {
-    #[serde(rename = "event")]
-    _event: SessionStartTag,
-    #[serde(rename = "capture_version")]
-    _capture_version: u32,
+    pub(crate) event: SessionStartTag,
+    pub(crate) capture_version: u32,
     #[serde(borrow)]
     pub(crate) session_id: Cow<'a, str>,
     #[serde(borrow)]
@@ -136,7 +164,7 @@ pub(crate) struct SessionStart<'a> {
     pub(crate) layout: WireLayout,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireProducer<'a> {
     #[serde(borrow)]
@@ -149,7 +177,7 @@ pub(crate) struct WireProducer<'a> {
     pub(crate) arch: Cow<'a, str>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireProgram<'a> {
     #[serde(borrow)]
@@ -178,11 +206,10 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
 }
 
 /// Begins a run.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunStart<'a> {
-    #[serde(rename = "event")]
-    _event: RunStartTag,
+    pub(crate) event: RunStartTag,
     #[serde(borrow)]
     pub(crate) run_id: Cow<'a, str>,
     #[serde(deserialize_with = "present")]
@@ -198,57 +225,58 @@ pub(crate) struct RunStart<'a> {
 }
 
 /// One tick of a run.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TickRow<'a> {
-    #[serde(rename = "event")]
-    _event: TickTag,
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, bound(deserialize = "V: Deserialize<'de>"))]
+#[schemars(rename = "TickRow")]
+pub(crate) struct TickRow<'a, V = WireValue<'a>> {
+    pub(crate) event: TickTag,
     #[serde(borrow)]
     pub(crate) run_id: Cow<'a, str>,
     pub(crate) tick: u32,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "WireU64")]
     pub(crate) elapsed: Option<WireU64>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    #[serde(borrow, default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "WireStep<'static>")]
-    pub(crate) step: Option<WireStep<'a>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    pub(crate) step: Option<WireStep<'a, V>>,
+    #[serde(borrow, default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<WireDraw<'static>>")]
     pub(crate) rng: Option<Vec<WireDraw<'a>>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    #[serde(borrow, default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<WireCall<'static>>")]
-    pub(crate) calls: Option<Vec<WireCall<'a>>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    pub(crate) calls: Option<Vec<WireCall<'a, V>>>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<WireValue<'static>>")]
-    pub(crate) state: Option<Vec<WireValue<'a>>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    pub(crate) state: Option<Vec<V>>,
+    #[serde(borrow, default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<WireEntity<'static>>")]
-    pub(crate) entities: Option<Vec<WireEntity<'a>>>,
-    #[serde(default, deserialize_with = "given")]
+    pub(crate) entities: Option<Vec<WireEntity<'a, V>>>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "WireCheckpoint")]
     pub(crate) checkpoint: Option<WireCheckpoint>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    #[serde(borrow, default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<WireTiming<'static>>")]
     pub(crate) timing: Option<Vec<WireTiming<'a>>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    #[serde(borrow, default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<WireEvent<'static>>")]
-    pub(crate) events: Option<Vec<WireEvent<'a>>>,
-    #[serde(borrow, default, deserialize_with = "given")]
+    pub(crate) events: Option<Vec<WireEvent<'a, V>>>,
+    #[serde(borrow, default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<WirePage<'static>>")]
     pub(crate) memory: Option<Vec<WirePage<'a>>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct WireStep<'a> {
+#[schemars(rename = "WireStep")]
+pub(crate) struct WireStep<'a, V = WireValue<'a>> {
     pub(crate) dt: WireF32,
     pub(crate) mode: u32,
     pub(crate) players: Vec<WireInput>,
     #[serde(borrow)]
-    pub(crate) commands: Vec<WireCommand<'a>>,
+    pub(crate) commands: Vec<WireCommand<'a, V>>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireInput {
     pub(crate) buttons: u32,
@@ -258,17 +286,17 @@ pub(crate) struct WireInput {
     pub(crate) aim_y: WireF32,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct WireCommand<'a> {
+#[schemars(rename = "WireCommand")]
+pub(crate) struct WireCommand<'a, V = WireValue<'a>> {
     pub(crate) player: u8,
     #[serde(borrow)]
     pub(crate) kind: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(crate) args: Vec<WireValue<'a>>,
+    pub(crate) args: Vec<V>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireDraw<'a> {
     #[serde(borrow)]
@@ -280,41 +308,41 @@ pub(crate) struct WireDraw<'a> {
     pub(crate) caller: u32,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct WireCall<'a> {
+#[schemars(rename = "WireCall")]
+pub(crate) struct WireCall<'a, V = WireValue<'a>> {
     pub(crate) seq: u32,
     #[serde(borrow)]
     pub(crate) syscall: Cow<'a, str>,
     #[serde(borrow)]
     pub(crate) stage: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(crate) args: Vec<WireValue<'a>>,
-    #[serde(borrow, deserialize_with = "present")]
+    pub(crate) args: Vec<V>,
+    #[serde(deserialize_with = "present")]
     #[schemars(schema_with = "nullable::<WireValue<'static>>")]
-    pub(crate) result: Option<WireValue<'a>>,
+    pub(crate) result: Option<V>,
     pub(crate) decision: WireDecision,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireDecision {
     Allowed,
     Denied,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct WireEntity<'a> {
+#[schemars(rename = "WireEntity")]
+pub(crate) struct WireEntity<'a, V = WireValue<'a>> {
     #[serde(borrow)]
     pub(crate) kind: Cow<'a, str>,
     pub(crate) slot: u32,
     pub(crate) generation: u32,
-    #[serde(borrow)]
-    pub(crate) fields: Vec<WireValue<'a>>,
+    pub(crate) fields: Vec<V>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireCheckpoint {
     pub(crate) digests: Vec<WireU64>,
@@ -330,7 +358,7 @@ pub(crate) struct WireCheckpoint {
     pub(crate) counters: Vec<WireU64>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireTiming<'a> {
     #[serde(borrow)]
@@ -339,9 +367,10 @@ pub(crate) struct WireTiming<'a> {
     pub(crate) wall_ns: WireU64,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct WireEvent<'a> {
+#[schemars(rename = "WireEvent")]
+pub(crate) struct WireEvent<'a, V = WireValue<'a>> {
     pub(crate) seq: u32,
     #[serde(borrow)]
     pub(crate) kind: Cow<'a, str>,
@@ -349,14 +378,13 @@ pub(crate) struct WireEvent<'a> {
     #[serde(borrow, deserialize_with = "present")]
     #[schemars(schema_with = "nullable::<WireSubject<'static>>")]
     pub(crate) subject: Option<WireSubject<'a>>,
-    #[serde(borrow)]
-    pub(crate) values: Vec<WireValue<'a>>,
+    pub(crate) values: Vec<V>,
     #[serde(deserialize_with = "present")]
     #[schemars(schema_with = "nullable::<u32>")]
     pub(crate) cause: Option<u32>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireOrigin {
     Guest,
@@ -364,7 +392,7 @@ pub(crate) enum WireOrigin {
     Debugger,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WireSubject<'a> {
     #[serde(borrow)]
@@ -373,7 +401,7 @@ pub(crate) struct WireSubject<'a> {
     pub(crate) generation: u32,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WirePage<'a> {
     pub(crate) page: u32,
@@ -383,11 +411,10 @@ pub(crate) struct WirePage<'a> {
 }
 
 /// A run is over.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunEnd<'a> {
-    #[serde(rename = "event")]
-    _event: RunEndTag,
+    pub(crate) event: RunEndTag,
     #[serde(borrow)]
     pub(crate) run_id: Cow<'a, str>,
     pub(crate) ticks: u32,
@@ -409,11 +436,10 @@ pub(crate) struct ErrorRow<'a> {
 }
 
 /// The session's last row.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SessionEnd<'a> {
-    #[serde(rename = "event")]
-    _event: SessionEndTag,
+    pub(crate) event: SessionEndTag,
     #[serde(borrow)]
     pub(crate) session_id: Cow<'a, str>,
     pub(crate) ticks: WireU64,
@@ -662,7 +688,7 @@ impl WireLayout {
         Layout::new(spec).map_err(|error| error.to_string())
     }
 
-    fn new(spec: &LayoutSpec) -> WireLayout {
+    pub(crate) fn new(spec: &LayoutSpec) -> WireLayout {
         let syscall = |s: &Syscall| WireSyscall {
             module: s.module.clone(),
             name: s.name.clone(),

@@ -1,5 +1,7 @@
 //! Lines as gameboy-doctor expects them: the registers before an instruction, and the four bytes at its address.
 
+use cdt_schema::Scalar;
+
 use super::scan::{Miss, Scanner, find_word};
 use super::{Instruction, Reading};
 
@@ -41,5 +43,6 @@ fn instruction(line: &str, begin: usize) -> Result<Instruction, Miss> {
     if !scanner.rest().is_empty() {
         return Err((scanner.at(), "the end of the line".to_owned()));
     }
-    Ok(Instruction { state, counters: Vec::new(), operand: None })
+    let state = state.into_iter().map(Scalar::U32).collect();
+    Ok(Instruction { state, counters: Vec::new(), operand: None, optional: 0 })
 }

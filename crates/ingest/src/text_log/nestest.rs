@@ -4,6 +4,10 @@
 //! The disassembly is not behaviour and disassemblers differ in it, so nothing of it is taken but the memory value that
 //! it shows, which is kept as evidence. Jumps are left out there too: what some logs show after them is no operand.
 
+use std::borrow::Cow;
+
+use cdt_schema::Scalar;
+
 use super::scan::{Miss, Scanner, find_word, hex_at};
 use super::{Instruction, Reading};
 
@@ -76,7 +80,9 @@ fn instruction(line: &str, address: usize, registers: usize) -> Result<Instructi
     if !scanner.rest().is_empty() {
         return Err((scanner.at(), "PPU: or CYC: or the end of the line".to_owned()));
     }
-    Ok(Instruction { state, counters, operand })
+    let state = state.into_iter().map(Scalar::U32).collect();
+    let counters = counters.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+    Ok(Instruction { state, counters, operand, optional: 0 })
 }
 
 /// The last `= HH` of the disassembly.

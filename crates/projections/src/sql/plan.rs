@@ -1,0 +1,145 @@
+//! What a query needs of each table: which columns, and between which ticks. Polars' optimizer tells, from the same query
+//! over tables that are only described.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cdt_schema::Tick;
+use polars::prelude::{
+    AnonymousScan, AnonymousScanArgs, DataFrame, DataType, LazyFrame, LiteralValue, Operator, PolarsResult,
+    ScanArgsAnonymous, SchemaRef,
+};
+use polars_plan::dsl::FileScanIR;
+use polars_plan::plans::{AExpr, DynLiteralValue, IR};
+use polars_plan::prelude::{Arena, Node};
+use polars_plan::utils::aexpr_to_leaf_names_iter;
+
+use super::view::View;
+use crate::Window;
+
+/// What a query needs of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Need {
+    /// For each column whether it is needed.
+    pub columns: Vec<bool>,
+    /// Ticks outside of it cannot matter.
+    pub window: Window,
+}
+
+/// A table that is described and never read.
+struct Described {
+    view: usize,
+    schema: SchemaRef,
+}
+
+impl AnonymousScan for Described {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn scan(&self, _: AnonymousScanArgs) -> PolarsResult<DataFrame> {
+        Ok(DataFrame::empty_with_schema(&self.schema))
+    }
+
+    fn allows_predicate_pushdown(&self) -> bool {
+        true
+    }
+
+    fn allows_projection_pushdown(&self) -> bool {
+        true
+    }
+}
+
+/// The table of a view, for planning.
+pub(super) fn described(index: usize, view: &View) -> PolarsResult<LazyFrame> {
+    let schema = view.schema();
+    let scan = Described { view: index, schema: schema.clone() };
+    let options = ScanArgsAnonymous { schema: Some(schema), name: "trace", ..ScanArgsAnonymous::default() };
+    LazyFrame::anonymous_scan(Arc::new(scan), options)
+}
+
+/// What a query over described tables needs of each, by view. A table that it reads several times is needed as far as any
+/// of the readings needs it; of a table that is not named here it needs nothing.
+pub(super) fn needs(query: LazyFrame, views: &[View]) -> PolarsResult<BTreeMap<usize, Need>> {
+    let plan = query.to_alp_optimized()?;
+    let mut needs: BTreeMap<usize, Need> = BTreeMap::new();
+    let mut stack = vec![plan.lp_top];
+    while let Some(node) = stack.pop() {
+        let ir = plan.lp_arena.get(node);
+        stack.extend(ir.inputs());
+        let IR::Scan { scan_type, predicate, output_schema, .. } = ir else { continue };
+        let FileScanIR::Anonymous { function, .. } = &**scan_type else { continue };
+        let Some(described) = function.as_any().downcast_ref::<Described>() else { continue };
+        let view = &views[described.view];
+        let predicate = predicate.as_ref().map(|predicate| predicate.node());
+        let mut columns: Vec<bool> = match output_schema {
+            Some(schema) => view.columns.iter().map(|column| schema.contains(&column.name)).collect(),
+            None => vec![true; view.columns.len()],
+        };
+        for name in predicate.iter().flat_map(|&node| aexpr_to_leaf_names_iter(node, &plan.expr_arena)) {
+            let index = view.columns.iter().position(|column| column.name == *name);
+            columns[index.expect("the optimizer knows the table's columns")] = true;
+        }
+        let need = Need { columns, window: predicate.map_or(Window::ALL, |node| ticks(node, &plan.expr_arena)) };
+        match needs.get_mut(&described.view) {
+            Some(other) => other.join(&need),
+            None => drop(needs.insert(described.view, need)),
+        }
+    }
+    Ok(needs)
+}
+
+impl Need {
+    fn join(&mut self, other: &Need) {
+        self.columns.iter_mut().zip(&other.columns).for_each(|(mine, theirs)| *mine |= theirs);
+        self.window = Window {
+            start: self.window.start.min(other.window.start),
+            end: self.window.end.zip(other.window.end).map(|(a, b)| a.max(b)),
+        };
+    }
+}
+
+/// The ticks that a filter can let through, as far as it says so in ways that are known here; else all.
+fn ticks(filter: Node, arena: &Arena<AExpr>) -> Window {
+    let AExpr::BinaryExpr { left, op, right } = arena.get(filter) else { return Window::ALL };
+    if matches!(op, Operator::And | Operator::LogicalAnd) {
+        return ticks(*left, arena).intersection(ticks(*right, arena));
+    }
+    let (op, number) = match (is_tick(*left, arena), is_tick(*right, arena)) {
+        (true, false) => (Some(*op), number(*right, arena)),
+        (false, true) => (op.swap_operands(), number(*left, arena)),
+        _ => return Window::ALL,
+    };
+    let (Some(op), Some(number)) = (op, number) else { return Window::ALL };
+    // A bound that is no tick bounds nothing here; the filter itself is applied to every row all the same.
+    let Ok(at) = u32::try_from(number) else { return Window::ALL };
+    let (from, upto) = (Tick(at), Tick(at).next());
+    match op {
+        Operator::Eq | Operator::EqValidity => Window { start: from, end: upto },
+        Operator::Lt => Window { start: Tick(0), end: Some(from) },
+        Operator::LtEq => Window { start: Tick(0), end: upto },
+        Operator::Gt => upto.map_or(Window::ALL, |start| Window { start, end: None }),
+        Operator::GtEq => Window { start: from, end: None },
+        _ => Window::ALL,
+    }
+}
+
+fn is_tick(node: Node, arena: &Arena<AExpr>) -> bool {
+    match arena.get(node) {
+        AExpr::Column(name) => name.as_str() == "tick",
+        // Types that hold every tick change no comparison.
+        AExpr::Cast { expr, dtype, .. } => {
+            matches!(dtype, DataType::UInt32 | DataType::Int64 | DataType::UInt64) && is_tick(*expr, arena)
+        }
+        _ => false,
+    }
+}
+
+fn number(node: Node, arena: &Arena<AExpr>) -> Option<i128> {
+    match arena.get(node) {
+        AExpr::Literal(LiteralValue::Scalar(scalar)) if scalar.dtype().is_integer() => scalar.value().extract(),
+        AExpr::Literal(LiteralValue::Dyn(DynLiteralValue::Int(number))) => Some(*number),
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! A table of a trace as polars reads it: block by block, each decoded when the engine asks for it.
+//!
+//! Polars' streaming engine takes no source of rows but its own files and frames. So a table begins as small frames of block
+//! numbers, and a function that the engine may apply to one morsel after another turns numbers into rows. As the engine
+//! cuts a frame into as many morsels as it has threads, the frames are as long as that many morsels shall be.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cdt_trace::{BlockDecoder, Source, Trace};
+use polars::prelude::{
+    AllowedOptimizations, DataFrame, IntoLazy, LazyFrame, PlSmallStr, PolarsError, PolarsResult, SchemaRef,
+    UInt32Chunked, UnionArgs, concat,
+};
+use polars::prelude::{IntoColumn, NewChunkedArray};
+
+use super::decode;
+use super::plan::Need;
+use super::view::View;
+use crate::Window;
+
+/// Stored bytes of the blocks that are decoded for one morsel, at least one block. They may be some times as many in memory.
+const MORSEL_BYTES: u64 = 1 << 18;
+
+/// What the threads of a query have in common.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Blocks decoded so far, each counted once for every table that is read from it.
+    pub blocks: AtomicU64,
+    /// Whether the work shall stop.
+    pub stopped: AtomicBool,
+    /// What first went wrong with the trace.
+    pub fault: Mutex<Option<cdt_trace::Error>>,
+}
+
+/// One table of a trace, read as far as a query needs it.
+pub(super) struct Scan<S> {
+    trace: Arc<Trace<S>>,
+    view: View,
+    wanted: Vec<bool>,
+    /// The columns of the layout's table that the wanted ones are made of.
+    columns: Vec<usize>,
+    window: Window,
+    schema: SchemaRef,
+    shared: Arc<Shared>,
+    /// Decoders that no thread uses at the moment.
+    decoders: Mutex<Vec<BlockDecoder>>,
+}
+
+impl<S: Source + Send + Sync + 'static> Scan<S> {
+    pub(super) fn new(trace: Arc<Trace<S>>, view: View, need: Need, shared: Arc<Shared>) -> Scan<S> {
+        let made_of = view.columns.iter().zip(&need.columns).filter(|(_, wanted)| **wanted);
+        let columns = made_of.flat_map(|(column, _)| column.origin.needs()).collect();
+        let schema = view.schema();
+        let decoders = Mutex::default();
+        Scan { trace, view, wanted: need.columns, columns, window: need.window, schema, shared, decoders }
+    }
+
+    /// The numbers of the blocks that have ticks of the window.
+    pub(super) fn blocks(&self) -> Vec<u32> {
+        let touches = |block: &&cdt_trace::BlockEntry| self.window.touches(block.first_tick, block.last_tick);
+        let blocks = self.trace.index().blocks.iter().zip(0u32..);
+        blocks.filter(|(block, _)| touches(block)).map(|(_, number)| number).collect()
+    }
+
+    /// The table, to be queried. Reading it counts `blocks` as they are decoded.
+    pub(super) fn into_lazy(self) -> PolarsResult<LazyFrame> {
+        let blocks = self.blocks();
+        let stored: u64 = blocks.iter().map(|&block| self.trace.index().blocks[block as usize].stored_bytes()).sum();
+        let each = stored.checked_div(blocks.len() as u64).unwrap_or(0).max(1);
+        let morsel = usize::try_from(MORSEL_BYTES / each).unwrap_or(usize::MAX).max(1);
+        let name = PlSmallStr::from_string(format!("block of {}", self.view.name));
+        let frame = |blocks: &[u32]| {
+            let column = UInt32Chunked::from_slice(name.clone(), blocks).into_column();
+            Ok(DataFrame::new(blocks.len(), vec![column])?.lazy())
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut frames = blocks.chunks(morsel * threads).map(frame).collect::<PolarsResult<Vec<LazyFrame>>>()?;
+        if frames.is_empty() {
+            frames.push(frame(&[])?);
+        }
+        let numbers = concat(frames, UnionArgs { rechunk: false, to_supertypes: false, ..UnionArgs::default() })?;
+        let schema = self.schema.clone();
+        let given = move |_: &polars::prelude::Schema| Ok(schema.clone());
+        let rows = move |numbers: DataFrame| self.rows(&numbers);
+        Ok(numbers.map(rows, AllowedOptimizations::STREAMING, Some(Arc::new(given)), Some("blocks of a trace")))
+    }
+
+    /// The rows of the blocks of these numbers.
+    fn rows(&self, numbers: &DataFrame) -> PolarsResult<DataFrame> {
+        let mut rows = DataFrame::empty_with_schema(&self.schema);
+        for block in numbers.columns()[0].u32()?.into_no_null_iter() {
+            rows.vstack_mut_owned(self.block(block as usize)?)?;
+        }
+        Ok(rows)
+    }
+
+    fn block(&self, block: usize) -> PolarsResult<DataFrame> {
+        if self.shared.stopped.load(Ordering::Relaxed) {
+            return Err(PolarsError::ComputeError("stopped on request".into()));
+        }
+        let idle = self.decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut decoder = idle.unwrap_or_default();
+        let rows = self.trace.table_by(&mut decoder, block, self.view.table, &self.columns).map_err(|error| {
+            let mut fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            let message = error.to_string();
+            fault.get_or_insert(error);
+            PolarsError::ComputeError(message.into())
+        })?;
+        self.decoders.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
+        self.shared.blocks.fetch_add(1, Ordering::Relaxed);
+        decode::frame(&self.view, rows, self.window, &self.wanted)
+    }
+}

@@ -1,0 +1,270 @@
+//! SQL over traces: what it answers, what it reads, and what it refuses.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::io::{self, Cursor};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cdt_projections::sql::{Query, QueryErrorKind, RowFormat, sql_tables, write_rows};
+use cdt_projections::{Window, row_values};
+use cdt_schema::{ChannelSet, TableId};
+use cdt_testkit::surgery::sections;
+use cdt_testkit::{plain_layout, write_full, write_plain};
+use cdt_trace::{Encoding, Options, Source, Trace, Unwatched, Watch};
+use polars::prelude::{IpcReader, ParquetReader, SerReader};
+
+/// A trace in memory that counts the bytes that are read of it.
+struct Counted {
+    bytes: Vec<u8>,
+    read: AtomicU64,
+}
+
+impl Source for Counted {
+    fn size(&self) -> io::Result<u64> {
+        self.bytes.size()
+    }
+
+    fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
+        self.read.fetch_add(range.end - range.start, Ordering::Relaxed);
+        self.bytes.read(range, into)
+    }
+}
+
+fn open(bytes: Vec<u8>) -> Arc<Trace<Counted>> {
+    Arc::new(Trace::from_source(Counted { bytes, read: AtomicU64::new(0) }, Path::new("fixture")).unwrap())
+}
+
+fn full(ticks: u32, block_ticks: usize) -> Arc<Trace<Counted>> {
+    open(write_full(ticks, 3, Options { encoding: Encoding::Live, block_bytes: usize::MAX, block_ticks }))
+}
+
+fn written(trace: &Arc<Trace<Counted>>, sql: &str, window: &str, format: RowFormat) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let window: Window = window.parse().unwrap();
+    let query = Query::start(trace.clone(), sql, window);
+    let done = query.and_then(|mut query| write_rows(&mut query, format, &mut out, &Unwatched));
+    done.map(|_| out).map_err(|error| error.to_string())
+}
+
+fn text(trace: &Arc<Trace<Counted>>, sql: &str, format: RowFormat) -> String {
+    String::from_utf8(written(trace, sql, "..", format).unwrap_or_else(|error| panic!("{sql}: {error}"))).unwrap()
+}
+
+fn csv(trace: &Arc<Trace<Counted>>, sql: &str) -> String {
+    text(trace, sql, RowFormat::Csv)
+}
+
+#[test]
+fn answers_read_well() {
+    let trace = full(30, 7);
+    let mut said = String::new();
+    for sql in [
+        "SELECT * FROM step WHERE tick < 2",
+        "SELECT * FROM inputs WHERE tick = 4",
+        "SELECT * FROM commands WHERE tick <= 5",
+        "SELECT * FROM commands.buy LIMIT 2",
+        "SELECT * FROM rng WHERE tick = 3",
+        "SELECT stream, count(*) AS draws FROM rng GROUP BY stream ORDER BY stream",
+        "SELECT * FROM calls WHERE tick = 2",
+        "SELECT * FROM \"calls.sys.blit@1\" WHERE tick = 2",
+        "SELECT * FROM state WHERE tick = 1",
+        "SELECT * FROM entities.creature WHERE tick = 9",
+        "SELECT * FROM entities.marker LIMIT 1",
+        "SELECT * FROM checkpoint WHERE tick = 1",
+        "SELECT tick, seq, stage, fuel FROM timing WHERE tick = 1",
+        "SELECT * FROM events WHERE tick = 2",
+        "SELECT * FROM events.hit WHERE tick = 2",
+        "SELECT tick, page, content FROM memory WHERE tick = 1",
+        "SELECT max(tick) AS last, sum(id) AS sum FROM entities.creature",
+        "SELECT s.tick, s.a_u32, e.hp FROM state s JOIN entities.creature e ON s.tick = e.tick WHERE s.tick = 9",
+        "WITH hurt AS (SELECT tick FROM events.hit) SELECT count(*) AS n FROM hurt WHERE tick < 10",
+        "SELECT tick FROM state WHERE tick IN (SELECT tick FROM events WHERE tick < 6 AND kind = 'ping')",
+        "SELECT 0.0 / 0.0 AS nan, 1 / 0.0 AS inf, null AS nothing",
+    ] {
+        said.push_str(&format!("{sql}\n{}\n", text(&trace, sql, RowFormat::Jsonl)));
+    }
+    insta::assert_snapshot!(said);
+    insta::assert_snapshot!("json", text(&trace, "SELECT tick, a_u64 FROM state WHERE tick < 2", RowFormat::Json));
+    insta::assert_snapshot!(
+        "csv",
+        csv(&trace, "SELECT tick, kind, subject_slot, cause, \"values\" FROM events LIMIT 6")
+    );
+}
+
+#[test]
+fn the_tables_of_a_trace_are_listed() {
+    let mut said = String::new();
+    for table in sql_tables(full(1, 1).layout()) {
+        let columns = table.columns.iter().map(|column| format!("{} {}", column.name, column.type_name));
+        said.push_str(&format!("{}: {}\n", table.name, columns.collect::<Vec<_>>().join(", ")));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn scalars_are_those_of_the_rows_whatever_the_blocks() {
+    for block_ticks in [1, 7, 4096] {
+        let trace = full(60, block_ticks);
+        for table in ["state", "checkpoint", "entities.creature", "step"] {
+            let id = trace.layout().tables().iter().position(|schema| schema.name == table).map(TableId).unwrap();
+            let mut expected = String::new();
+            for block in 0..trace.index().blocks.len() {
+                let rows = trace.block(block, ChannelSet::ALL).unwrap();
+                for (position, tick) in rows.ticks().iter().enumerate() {
+                    for row in rows.range(id, position) {
+                        let cells: Vec<String> = row_values(&rows, id, row).iter().map(ToString::to_string).collect();
+                        expected.push_str(&format!("{tick},{}\n", cells.join(",")));
+                    }
+                }
+            }
+            let found = csv(&trace, &format!("SELECT * FROM {table}"));
+            let (_, found) = found.split_once('\n').unwrap();
+            assert_eq!(found, expected, "{table} in blocks of {block_ticks}");
+        }
+    }
+}
+
+#[test]
+fn only_channels_columns_and_blocks_that_matter_are_read() {
+    let trace = full(2_000, 20);
+    let stored = trace.stored_bytes().unwrap();
+    let read = |sql: &str, window: &str| {
+        let before = trace.source().read.load(Ordering::Relaxed);
+        let answer = written(&trace, sql, window, RowFormat::Csv).unwrap();
+        (String::from_utf8(answer).unwrap(), trace.source().read.load(Ordering::Relaxed) - before)
+    };
+    let (all, everything) = read("SELECT count(*) AS n, sum(a_u32) AS s FROM state", "..");
+    assert!(all.starts_with("n,s\n2000,"), "{all}");
+    // State alone of nine channels, the heads of the blocks besides.
+    assert!(everything < stored / 2, "{everything} of {stored} bytes");
+    for (sql, window) in [
+        ("SELECT count(*) AS n FROM state WHERE tick >= 100 AND tick < 120", ".."),
+        ("SELECT count(*) AS n FROM state WHERE 100 <= tick AND 119 >= tick", ".."),
+        ("SELECT count(*) AS n FROM state WHERE tick BETWEEN 100 AND 119", ".."),
+        ("SELECT count(*) AS n FROM state WHERE tick > 99 AND tick < 120 AND a_u32 >= 0", ".."),
+        ("SELECT count(*) AS n FROM state", "100..120"),
+        ("SELECT count(*) AS n FROM (SELECT * FROM state) s WHERE s.tick >= 100 AND s.tick < 120", ".."),
+    ] {
+        let (answer, few) = read(sql, window);
+        assert_eq!(answer, "n\n20\n", "{sql}");
+        assert!(few * 90 < everything, "{sql}: one block of a hundred is read, not {few} of {everything} bytes");
+    }
+    let (_, none) = read("SELECT count(*) AS n FROM state WHERE tick >= 5000", "..");
+    assert_eq!(none, 0, "no block has such ticks");
+}
+
+#[test]
+fn a_bound_that_is_no_tick_bounds_nothing() {
+    let trace = full(50, 10);
+    for (filter, count) in [
+        ("tick > -1", 50),
+        ("tick < 4294967296", 50),
+        ("tick <> 7", 49),
+        ("tick = 7 OR tick = 31", 2),
+        ("NOT (tick < 40)", 10),
+        ("tick + 10 < 20", 10),
+        ("tick < 20.5", 21),
+        ("tick >= 4294967295", 0),
+        ("tick > 4294967295", 0),
+        ("tick <= 4294967295", 50),
+        ("CAST(tick AS TINYINT) < 5 OR tick > 48", 6),
+    ] {
+        let answer = csv(&trace, &format!("SELECT count(*) AS n FROM state WHERE {filter}"));
+        assert_eq!(answer, format!("n\n{count}\n"), "{filter}");
+    }
+}
+
+#[test]
+fn a_table_that_is_read_twice_has_what_each_reading_needs() {
+    let trace = full(100, 10);
+    let sql = "SELECT a.tick AS first, b.tick AS second, a.a_u32, b.a_f32 \
+               FROM (SELECT tick, a_u32 FROM state WHERE tick < 12) a \
+               JOIN (SELECT tick, a_f32, tick - 88 AS other FROM state WHERE tick >= 95) b ON a.tick = b.other \
+               ORDER BY first";
+    let (_, rows) = csv(&trace, sql).split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let firsts: Vec<&str> = rows.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(firsts, ["7", "8", "9", "10", "11"]);
+    assert!(rows.lines().all(|line| line.split(',').all(|cell| !cell.is_empty())), "{rows}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused() {
+    let trace = full(5, 5);
+    let mut said = String::new();
+    for sql in [
+        "",
+        "SELECT",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM nothing",
+        "SELECT * FROM entities.ghost",
+        "SELECT hp FROM state",
+        "SELECT tick FROM state WHERE score > 3",
+        "SELECT nofunction(tick) FROM state",
+        "SELECT tick + 'a' FROM state",
+        "DELETE FROM state",
+        "SELECT tick FROM state GROUP BY",
+    ] {
+        said.push_str(&format!("{sql}\n  {}\n", written(&trace, sql, "..", RowFormat::Csv).unwrap_err()));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn files_for_programs_have_the_same_rows() {
+    let trace = full(40, 6);
+    let sql = "SELECT * FROM events.hit";
+    let lines = csv(&trace, sql).lines().count() - 1;
+    let parquet = written(&trace, sql, "..", RowFormat::Parquet).unwrap();
+    let arrow = written(&trace, sql, "..", RowFormat::Arrow).unwrap();
+    let from_parquet = ParquetReader::new(Cursor::new(parquet)).finish().unwrap();
+    let from_arrow = IpcReader::new(Cursor::new(arrow)).finish().unwrap();
+    assert_eq!(from_parquet.height(), lines);
+    assert!(lines > 0);
+    for (a, b) in from_parquet.columns().iter().zip(from_arrow.columns()) {
+        assert_eq!((a.name(), a.dtype()), (b.name(), b.dtype()));
+        assert!(a.equals_missing(b), "{}", a.name());
+    }
+    let nothing = written(&trace, "SELECT * FROM state WHERE tick > 99", "..", RowFormat::Parquet).unwrap();
+    let nothing = ParquetReader::new(Cursor::new(nothing)).finish().unwrap();
+    assert_eq!((nothing.height(), nothing.width()), (0, 8), "no row, but the columns");
+}
+
+#[test]
+fn a_damaged_block_is_told_and_gives_no_answer() {
+    let mut bytes = write_plain(300, Options::LIVE, |_, _| {});
+    let block = sections(&bytes).into_iter().find(|section| section.tag == *b"BLCK");
+    let at = block.map(|section| section.tail.end - 1).unwrap();
+    bytes[at] ^= 1;
+    let trace = open(bytes);
+    let last = trace.layout().tables().last().unwrap().name.clone();
+    let mut query = Query::start(trace, &format!("SELECT count(*) FROM {last}"), Window::ALL).unwrap();
+    let error = loop {
+        match query.next(&Unwatched) {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the damage of {last} in {} went unseen", plain_layout().tables().len()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), QueryErrorKind::Trace);
+    assert!(error.to_string().contains("the checksum does not match"), "{error}");
+}
+
+/// Somebody who has seen enough.
+struct Stop;
+
+impl Watch for Stop {
+    fn progress(&self, _: u64, _: Option<u64>) {}
+
+    fn cancelled(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_query_stops_on_request() {
+    let mut query = Query::start(full(500, 5), "SELECT * FROM entities.creature", Window::ALL).unwrap();
+    assert_eq!(query.next(&Stop).unwrap_err().kind(), QueryErrorKind::Stopped);
+}

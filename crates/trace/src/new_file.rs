@@ -1,0 +1,222 @@
+//! A file that gets its name when it is complete.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use crate::{Error, ErrorKind};
+
+/// A file that grows beside its final name and is moved there when it is complete. Dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub struct NewFile {
+    file: NamedTempFile,
+    path: PathBuf,
+    /// What errors call it.
+    what: &'static str,
+    overwrite: bool,
+}
+
+impl NewFile {
+    /// Begins the file that will stand at `path`; errors call it `what`. Until it is published it grows at `path` with
+    /// `.partial` appended, which a second writer of the same file finds taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when there is a file at `path` and `overwrite` is not set, or another writer (or what a
+    /// killed one left) stands there; [`ErrorKind::Io`] when the file cannot be made.
+    pub fn create(path: &Path, what: &'static str, overwrite: bool) -> Result<NewFile, Error> {
+        NewFile::with_suffix(path, what, "partial", overwrite)
+    }
+
+    /// As [`NewFile::create`], with another suffix, which tells what is at work on the file.
+    pub(crate) fn with_suffix(
+        path: &Path,
+        what: &'static str,
+        suffix: &str,
+        overwrite: bool,
+    ) -> Result<NewFile, Error> {
+        if path.is_dir() {
+            return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a {what}", path.display())));
+        }
+        if !overwrite && path.exists() {
+            return Err(exists(path));
+        }
+        // What a link leads to is replaced, not the link.
+        let target = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
+        let path = target.as_deref().unwrap_or(path);
+        if path.exists() && !path.is_file() {
+            let rule = "this is no regular file, and cannot be replaced by a";
+            return Err(Error::new(ErrorKind::Io, format!("{}: {rule} {what}", path.display())));
+        }
+        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name());
+        let Some(name) = name else {
+            return Err(Error::new(ErrorKind::Io, format!("{}: this is not the name of a file", path.display())));
+        };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let partial = folder.join(name).with_added_extension(suffix);
+        if overwrite && partial.exists() {
+            clear_stale(&partial)?;
+        }
+        let mut builder = tempfile::Builder::new();
+        let ending = format!(".{suffix}");
+        builder.prefix(name).suffix(&ending).rand_bytes(0);
+        // Temporary files are private by default; this is a file like any other, for the umask to say.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => taken(&partial),
+            _ => Error::io(path, &format!("create the {what}"), &error),
+        })?;
+        // The lock tells a writer at work from what a killed one left. Where files cannot be locked, nothing is told. Who
+        // holds it before us does so for a moment, to see whether there is a writer.
+        let _ = file.as_file().lock();
+        Ok(NewFile { file, path: path.to_owned(), what, overwrite })
+    }
+
+    /// Where the file will stand.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until what was written is on the disk.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.as_file().sync_all()
+    }
+
+    /// Gives the file its final name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when a file has come to stand there meanwhile and was not to be overwritten;
+    /// [`ErrorKind::Io`] otherwise. Nothing is left behind.
+    pub fn publish(self) -> Result<(), Error> {
+        if !is_still_at(self.file.as_file(), self.file.path()) {
+            // What stands there is not ours to remove.
+            let place = self.file.into_temp_path().keep().unwrap_or(self.path);
+            let rule = "another writer took the place of the unfinished";
+            return Err(Error::new(ErrorKind::Exists, format!("{}: {rule} {}", place.display(), self.what)));
+        }
+        let persisted =
+            if self.overwrite { self.file.persist(&self.path) } else { self.file.persist_noclobber(&self.path) };
+        persisted.map(drop).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => exists(&self.path),
+            _ => Error::io(&self.path, &format!("give the {} its name", self.what), &error.error),
+        })
+    }
+
+    /// Gives several files their final names: all of them, or on an error none. Until all have theirs, what one replaces
+    /// has a second name beside it. Gives the second names that could not be removed.
+    ///
+    /// # Errors
+    /// As for [`NewFile::publish`], for the first that fails.
+    pub fn publish_all(files: Vec<NewFile>) -> Result<Vec<PathBuf>, Error> {
+        let several = files.len() > 1;
+        let mut done = Vec::with_capacity(files.len());
+        for file in files {
+            let path = file.path.clone();
+            let kept = if several && file.overwrite && path.exists() { Some(keep(&path)) } else { None };
+            let published = kept.transpose().and_then(|kept| file.publish().map(|()| kept));
+            match published {
+                Ok(kept) => done.push((path, kept)),
+                Err(error) => return Err(take_back(done, error)),
+            }
+        }
+        let leftover = |(_, kept): (PathBuf, Option<TempPath>)| {
+            let kept = kept?;
+            let path = kept.to_path_buf();
+            kept.close().err().map(|_| path)
+        };
+        Ok(done.into_iter().filter_map(leftover).collect())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_file_mut().flush()
+    }
+}
+
+impl Seek for NewFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.as_file_mut().seek(to)
+    }
+}
+
+/// Gives the file at `path` a second name beside it.
+fn keep(path: &Path) -> Result<TempPath, Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(path.file_name().unwrap_or_default()).suffix(".replaced");
+    let linked = builder.make_in(folder, |second| std::fs::hard_link(path, second));
+    // Some file systems have no second names; there the file is set aside under another one.
+    let kept = linked.or_else(|_| builder.make_in(folder, |second| std::fs::rename(path, second)));
+    kept.map(NamedTempFile::into_temp_path).map_err(|error| Error::io(path, "keep what is replaced", &error))
+}
+
+/// Undoes what was published before `error` came, each a file's name and the second name of what it replaced. What cannot
+/// be undone is added to the error.
+fn take_back(done: Vec<(PathBuf, Option<TempPath>)>, error: Error) -> Error {
+    let undo = |(path, kept): (PathBuf, Option<TempPath>)| {
+        let undone = match kept {
+            Some(kept) => kept.persist(&path).map_err(|stuck| {
+                let why = format!("{}: {}", stuck.path.display(), stuck.error);
+                // The old file is not lost with its second name.
+                let _ = stuck.path.keep();
+                why
+            }),
+            None => std::fs::remove_file(&path).map_err(|why| format!("{}: {why}", path.display())),
+        };
+        undone.err()
+    };
+    let stuck: Vec<String> = done.into_iter().filter_map(undo).collect();
+    if stuck.is_empty() {
+        return error;
+    }
+    let rest = format!("{error}; and what was published before could not be taken back: {}", stuck.join("; "));
+    Error::new(error.kind(), rest)
+}
+
+/// Whether the open file is the one that stands at `path`.
+#[cfg(unix)]
+fn is_still_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(mine), Ok(there)) = (file.metadata(), std::fs::metadata(path)) else { return false };
+    (mine.dev(), mine.ino()) == (there.dev(), there.ino())
+}
+
+/// An open file cannot be removed here, so nobody can have taken its place.
+#[cfg(not(unix))]
+fn is_still_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+fn exists(path: &Path) -> Error {
+    let message =
+        format!("{}: a file stands there already; pass --force to replace it, or choose another name", path.display());
+    Error::new(ErrorKind::Exists, message)
+}
+
+fn taken(partial: &Path) -> Error {
+    let message = format!(
+        "{}: another writer is at work there, or one was killed; wait for it, or pass --force to begin anew",
+        partial.display()
+    );
+    Error::new(ErrorKind::Exists, message)
+}
+
+/// Removes what a killed writer left, unless one is still at work on it.
+fn clear_stale(partial: &Path) -> Result<(), Error> {
+    let file = File::open(partial).map_err(|error| Error::io(partial, "open what a writer left", &error))?;
+    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        let message = format!("{}: another writer is at work there; wait for it or stop it", partial.display());
+        return Err(Error::new(ErrorKind::Exists, message));
+    }
+    std::fs::remove_file(partial).map_err(|error| Error::io(partial, "remove what a writer left", &error))
+}
