@@ -205,6 +205,7 @@ fn what_cannot_be_asked_is_refused() {
         "SELECT nofunction(tick) FROM state",
         "SELECT tick + 'a' FROM state",
         "DELETE FROM state",
+        "SELECT * FROM read_parquet('/etc/hostname')",
         "SELECT tick FROM state GROUP BY",
     ] {
         said.push_str(&format!("{sql}\n  {}\n", written(&trace, sql, "..", RowFormat::Csv).unwrap_err()));

@@ -3,7 +3,9 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Statement, VisitMut, VisitorMut, visit_relations_mut};
+use sqlparser::ast::{
+    Expr, Ident, ObjectName, ObjectNamePart, Statement, TableFactor, VisitMut, VisitorMut, visit_relations_mut,
+};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 
@@ -32,20 +34,33 @@ pub(super) fn join_table_names(sql: &str, tables: &[&str]) -> Result<String, Str
         ControlFlow::<()>::Continue(())
     });
     let mut columns = Columns { tables, changed };
-    let _ = statement.visit(&mut columns);
+    if let ControlFlow::Break(why) = statement.visit(&mut columns) {
+        return Err(why);
+    }
     Ok(if columns.changed { statement.to_string() } else { sql.to_owned() })
 }
 
-/// Joins the names of tables in front of columns.
+/// Joins the names of tables in front of columns. Stops at a function in the place of a table: polars has some that read
+/// files of any name, and a query may come from anybody.
 struct Columns<'a> {
     tables: &'a [&'a str],
     changed: bool,
 }
 
 impl VisitorMut for Columns<'_> {
-    type Break = ();
+    type Break = String;
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<String> {
+        match table {
+            TableFactor::Table { args: None, .. }
+            | TableFactor::Derived { .. }
+            | TableFactor::NestedJoin { .. }
+            | TableFactor::UNNEST { .. } => ControlFlow::Continue(()),
+            other => ControlFlow::Break(format!("{other} is no table of the trace")),
+        }
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         let Expr::CompoundIdentifier(words) = expr else { return ControlFlow::Continue(()) };
         let table = |upto: usize| words[..upto].iter().map(|word| word.value.as_str()).collect::<Vec<_>>().join(".");
         let found = (2..words.len()).rev().find(|&upto| self.tables.contains(&table(upto).as_str()));
@@ -76,9 +91,18 @@ mod tests {
         ] {
             assert_eq!(join_table_names(sql, &tables).as_deref(), Ok(expected), "{sql}");
         }
-        for sql in
-            ["", "SELECT", "DELETE FROM state", "DROP TABLE state", "SELECT 1; SELECT 2", "SELECT * FROM (", "nonsense"]
-        {
+        for sql in [
+            "",
+            "SELECT",
+            "DELETE FROM state",
+            "DROP TABLE state",
+            "SELECT 1; SELECT 2",
+            "SELECT * FROM (",
+            "nonsense",
+            "SELECT * FROM read_parquet('some.parquet')",
+            "SELECT (SELECT max(x) FROM read_ipc('some.arrow')) FROM state",
+            "SELECT * FROM TABLE(read_parquet('a'))",
+        ] {
             assert!(join_table_names(sql, &tables).is_err(), "{sql}");
         }
     }
