@@ -160,9 +160,7 @@ fn what_cannot_be_done_is_said_once_and_leaves_nothing() {
         "info junk.cdt",
         "health half.cdt",
     ] {
-        let (code, text) = said(path, line);
-        assert_eq!(code, 2, "cdt {line}\n{text}");
-        all.push_str(&format!("$ cdt {line}\n{text}\n"));
+        all.push_str(&refused(path, line));
     }
     assert_eq!(files(path), before);
     insta::assert_snapshot!(all);

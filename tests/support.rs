@@ -20,6 +20,13 @@ pub fn said(folder: &Path, line: &str) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
 }
 
+/// Runs a command that cannot be done, and gives it with what it printed.
+pub fn refused(folder: &Path, line: &str) -> String {
+    let (code, text) = said(folder, line);
+    assert_eq!(code, 2, "cdt {line}\n{text}");
+    format!("$ cdt {line}\n{text}\n")
+}
+
 /// Runs a command that must end with this code, and gives what it printed on standard output.
 pub fn expect(folder: &Path, code: i32, line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();

@@ -13,10 +13,8 @@ use std::sync::Arc;
 use cdt_analysis::{HealthVerdict, ProblemCode, health};
 use cdt_schema::{ChannelSet, Digest, Field, Layout, LayoutSpec, Rows, Scalar, ScalarType, Tick};
 use cdt_testkit::surgery::{parts, sections};
-use cdt_testkit::{Numbers, Scene, W1, full_layout, meta, w1_layout, write_full, write_plain};
-use cdt_trace::{
-    BlockDecoder, BlockSummary, Encoder, Encoding, Error, Loss, LossKind, Meta, Options, Totals, Trace, Unwatched,
-};
+use cdt_testkit::{Numbers, full_layout, meta, write_full, write_lossy, write_plain, write_w1};
+use cdt_trace::{BlockDecoder, BlockSummary, Encoder, Encoding, Error, Loss, Meta, Options, Totals, Trace, Unwatched};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -192,31 +190,6 @@ fn range_of(numbers: &mut Numbers, len: usize, all: usize) -> Range<usize> {
     start..start + len
 }
 
-/// Every channel, in several blocks with gaps between them, and two losses.
-fn lossy(options: Options) -> Vec<u8> {
-    let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), options);
-    let mut scene = Scene::new(11);
-    for tick in [0, 1, 4, 5, 9] {
-        encoder.append(Tick(tick), |tick| scene.fill(tick)).unwrap();
-        if tick == 1 {
-            let detail = "a detail that is too long to stand in place".to_owned();
-            encoder.record_loss(&Loss { kind: LossKind::DroppedTicks, from: Tick(2), to: Some(Tick(3)), detail });
-        }
-    }
-    encoder.record_loss(&Loss { kind: LossKind::TruncatedTail, from: Tick(10), to: None, detail: "cut".to_owned() });
-    encoder.finish("truncated").0
-}
-
-fn w1(options: Options) -> Vec<u8> {
-    let mut encoder = Encoder::new(&meta(), Arc::new(w1_layout(true)), options);
-    let mut run = W1::new();
-    for number in 0..3 {
-        let row = run.next_tick();
-        encoder.append(Tick(number), |tick| row.fill(tick)).unwrap();
-    }
-    encoder.finish("complete").0
-}
-
 /// As many ticks as take two segments, of next to nothing.
 fn two_segments(encoding: Encoding) -> Vec<u8> {
     let state = Some(vec![Field { name: "on".to_owned(), scalar_type: ScalarType::Bool }]);
@@ -237,11 +210,11 @@ fn every_change_is_detected_or_harmless() {
         let blocks = Options { block_ticks: 2, ..options };
         let small = [
             ("every channel", write_full(1, 11, options)),
-            ("blocks and losses", lossy(blocks)),
+            ("blocks and losses", write_lossy(blocks)),
             ("plain", write_plain(3, blocks, |_, _| {})),
             ("no tick", Encoder::new(&meta(), Arc::new(full_layout()), options).finish("complete").0),
         ];
-        let large = [("w1", w1(options)), ("two segments", two_segments(options.encoding))];
+        let large = [("w1", write_w1(3, true, options, |_, _| {})), ("two segments", two_segments(options.encoding))];
         let small = small.map(|trace| (trace, true));
         for ((sort, good), everywhere) in small.into_iter().chain(large.map(|trace| (trace, false))) {
             let mut subject = Subject::new(format!("{name}, {sort}"), good);

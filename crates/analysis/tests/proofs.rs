@@ -3,12 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
-use std::sync::Arc;
 
 use cdt_analysis::{DiffOptions, HealthVerdict, Policy, Proof, health, prove};
-use cdt_schema::{ChannelSet, Scalar, TableKind, Tick};
-use cdt_testkit::{W1, meta, w1_layout, write_full, write_plain};
-use cdt_trace::{Encoder, Options, Trace, Unwatched, splice};
+use cdt_schema::{ChannelSet, Scalar, TableKind};
+use cdt_testkit::{write_full, write_plain, write_w1};
+use cdt_trace::{Options, Trace, Unwatched, splice};
 
 fn open(bytes: Vec<u8>) -> Trace<Vec<u8>> {
     Trace::from_source(bytes, Path::new("fixture")).unwrap()
@@ -60,16 +59,12 @@ fn faults_beyond_a_tolerance_are_seen_and_masked_fields_have_none() {
 
 /// A run of W1 whose entities' hp are one less from a tick on.
 fn w1(ticks: u32, fork: u32) -> Trace<Vec<u8>> {
-    let mut encoder = Encoder::new(&meta(), Arc::new(w1_layout(true)), Options::LIVE);
-    let mut run = W1::new();
-    for tick in 0..ticks {
-        let mut next = run.next_tick();
+    let bytes = write_w1(ticks, true, Options::LIVE, |tick, row| {
         if tick >= fork {
-            next.entities.iter_mut().for_each(|entity| entity.floats[5] -= 1.0);
+            row.entities.iter_mut().for_each(|entity| entity.floats[5] -= 1.0);
         }
-        encoder.append(Tick(tick), |builder| next.fill(builder)).unwrap();
-    }
-    open(encoder.finish("complete").0)
+    });
+    open(bytes)
 }
 
 #[test]

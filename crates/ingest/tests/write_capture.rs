@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cdt_ingest::{CaptureEnd, Destination, ErrorKind, Finalize, Input, RunOutcome, finalize, write_capture};
 use cdt_schema::Tick;
-use cdt_testkit::{W1, full_layout, meta, w1_layout, write_full, write_plain};
+use cdt_testkit::{full_layout, meta, write_full, write_plain, write_w1};
 use cdt_trace::{Encoder, Encoding, Loss, LossKind, Meta, Options, Trace, Unwatched};
 
 fn written(trace: Vec<u8>) -> Result<(CaptureEnd, Vec<u8>), cdt_ingest::Error> {
@@ -37,16 +37,6 @@ fn check(trace: Vec<u8>, options: Options, expected: CaptureEnd) {
     assert!(finalized(capture, end, options) == trace, "the bytes are the same");
 }
 
-fn w1(ticks: u32, options: Options) -> Vec<u8> {
-    let mut encoder = Encoder::new(&meta(), Arc::new(w1_layout(true)), options);
-    let mut w1 = W1::new();
-    for tick in 0..ticks {
-        let row = w1.next_tick();
-        encoder.append(Tick(tick), |tick| row.fill(tick)).unwrap();
-    }
-    encoder.finish("complete").0
-}
-
 #[test]
 fn a_capture_of_a_trace_finalizes_to_its_bytes() {
     for encoding in [Encoding::Live, Encoding::Archive] {
@@ -58,7 +48,7 @@ fn a_capture_of_a_trace_finalizes_to_its_bytes() {
     for options in [Options::LIVE, Options::ARCHIVE] {
         check(write_full(0, 3, options), options, CaptureEnd::Whole);
         check(write_plain(300, options, |_, _| {}), options, CaptureEnd::Whole);
-        check(w1(300, options), options, CaptureEnd::Whole);
+        check(write_w1(300, true, options, |_, _| {}), options, CaptureEnd::Whole);
     }
 }
 

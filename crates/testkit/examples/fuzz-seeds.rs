@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cdt_schema::Tick;
-use cdt_testkit::{Scene, W1, full_layout, meta, w1_layout, write_full, write_plain};
-use cdt_trace::{Encoder, Loss, LossKind, Options};
+use cdt_testkit::{full_layout, meta, write_full, write_lossy, write_plain, write_w1};
+use cdt_trace::{Encoder, Options};
 
 fn main() -> std::io::Result<()> {
     let folder: PathBuf = std::env::args_os().nth(1).expect("usage: fuzz-seeds FOLDER").into();
@@ -16,34 +15,9 @@ fn main() -> std::io::Result<()> {
         write("full", write_full(6, 11, options))?;
         write("blocks", write_full(6, 11, blocks))?;
         write("plain", write_plain(5, blocks, |_, _| {}))?;
-        write("lossy", lossy(blocks))?;
-        write("w1", w1(options))?;
+        write("lossy", write_lossy(blocks))?;
+        write("w1", write_w1(2, true, options, |_, _| {}))?;
         write("empty", Encoder::new(&meta(), Arc::new(full_layout()), options).finish("complete").0)?;
     }
     Ok(())
-}
-
-/// A run with a gap and two losses.
-fn lossy(options: Options) -> Vec<u8> {
-    let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), options);
-    let mut scene = Scene::new(11);
-    for tick in [0, 1, 2, 7, 8] {
-        encoder.append(Tick(tick), |tick| scene.fill(tick)).expect("the fixture obeys its layout");
-        if tick == 2 {
-            let detail = "a detail that is too long to stand in place".to_owned();
-            encoder.record_loss(&Loss { kind: LossKind::DroppedTicks, from: Tick(3), to: Some(Tick(6)), detail });
-        }
-    }
-    encoder.record_loss(&Loss { kind: LossKind::TruncatedTail, from: Tick(9), to: None, detail: "cut".to_owned() });
-    encoder.finish("truncated").0
-}
-
-fn w1(options: Options) -> Vec<u8> {
-    let mut encoder = Encoder::new(&meta(), Arc::new(w1_layout(true)), options);
-    let mut run = W1::new();
-    for number in 0..2 {
-        let row = run.next_tick();
-        encoder.append(Tick(number), |tick| row.fill(tick)).expect("the fixture obeys its layout");
-    }
-    encoder.finish("complete").0
 }

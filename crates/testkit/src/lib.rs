@@ -6,8 +6,8 @@ pub mod surgery;
 mod w1;
 
 pub use plain::{Creature, PlainTick, plain_layout, write_plain};
-pub use scene::{Scene, full_layout, write_full};
-pub use w1::{W1, W1_FIELDS, W1_TICKS, W1Draw, W1Entity, W1Tick, w1_layout};
+pub use scene::{Scene, full_layout, write_full, write_lossy};
+pub use w1::{W1, W1_FIELDS, W1_TICKS, W1Draw, W1Entity, W1Tick, w1_layout, write_w1};
 
 use cdt_trace::{Meta, Producer, Program, Run};
 

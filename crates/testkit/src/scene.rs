@@ -8,7 +8,7 @@ use cdt_schema::{
     RowError, Scalar, ScalarType, Seq, Slot, StageId, Step, StepLayout, StreamId, Syscall, SyscallId, Tick,
     TickBuilder, TimingSample, Uid,
 };
-use cdt_trace::{Encoder, Options};
+use cdt_trace::{Encoder, Loss, LossKind, Options};
 
 use crate::{Numbers, meta};
 
@@ -250,4 +250,22 @@ pub fn write_full(ticks: u32, seed: u64, options: Options) -> Vec<u8> {
         encoder.append(Tick(tick), |tick| scene.fill(tick)).expect("the fixture obeys its layout");
     }
     encoder.finish("complete").0
+}
+
+/// The bytes of a finished trace of a full run of five ticks, with gaps between them and two losses.
+///
+/// # Panics
+/// Never, unless the writer is broken.
+pub fn write_lossy(options: Options) -> Vec<u8> {
+    let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), options);
+    let mut scene = Scene::new(11);
+    for tick in [0, 1, 4, 5, 9] {
+        encoder.append(Tick(tick), |tick| scene.fill(tick)).expect("the fixture obeys its layout");
+        if tick == 1 {
+            let detail = "a detail that is too long to stand in place".to_owned();
+            encoder.record_loss(&Loss { kind: LossKind::DroppedTicks, from: Tick(2), to: Some(Tick(3)), detail });
+        }
+    }
+    encoder.record_loss(&Loss { kind: LossKind::TruncatedTail, from: Tick(10), to: None, detail: "cut".to_owned() });
+    encoder.finish("truncated").0
 }

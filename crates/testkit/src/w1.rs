@@ -3,10 +3,15 @@
 //!
 //! Everything is integer or plain f32 arithmetic, so that it is the same on every machine.
 
+use std::sync::Arc;
+
 use cdt_schema::{
     Checkpoint, CheckpointLayout, Draw, EntityKind, Field, Input, KindId, Layout, LayoutSpec, RngAlgorithm, RngStream,
-    RowError, Scalar, ScalarType, Step, StepLayout, StreamId, TickBuilder, Values,
+    RowError, Scalar, ScalarType, Step, StepLayout, StreamId, Tick, TickBuilder, Values,
 };
+use cdt_trace::{Encoder, Options};
+
+use crate::meta;
 
 /// Ticks of the benchmarks' W1.
 pub const W1_TICKS: u32 = 100_000;
@@ -327,4 +332,20 @@ impl W1Tick {
     pub fn raw_bytes(&self) -> usize {
         20 + 2 * 20 + self.draws.len() * 29 + 24 * 4 + self.entities.len() * 52 + 8 * 8
     }
+}
+
+/// The bytes of a finished trace of W1's first ticks, each after `fault` has had its way with it; `declared` as for
+/// [`w1_layout`].
+///
+/// # Panics
+/// If what `fault` made of a tick breaks a rule of the layout.
+pub fn write_w1(ticks: u32, declared: bool, options: Options, mut fault: impl FnMut(u32, &mut W1Tick)) -> Vec<u8> {
+    let mut encoder = Encoder::new(&meta(), Arc::new(w1_layout(declared)), options);
+    let mut w1 = W1::new();
+    for number in 0..ticks {
+        let mut row = w1.next_tick();
+        fault(number, &mut row);
+        encoder.append(Tick(number), |tick| row.fill(tick)).expect("the fixture obeys its layout");
+    }
+    encoder.finish("complete").0
 }

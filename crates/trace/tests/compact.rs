@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Digest, DigestSequence, Tick, TickDigester};
-use cdt_testkit::{Scene, W1, full_layout, meta, w1_layout, write_full};
+use cdt_testkit::{Scene, full_layout, meta, write_full, write_w1};
 use cdt_trace::{Encoder, ErrorKind, Loss, LossKind, Options, Source, Trace, Unwatched, Watch, compact};
 
 /// Stops the work at a look.
@@ -63,20 +63,14 @@ fn lossy() -> Vec<u8> {
     encoder.finish("truncated").0
 }
 
-/// W1 as a recorder writes it.
-fn w1() -> Vec<u8> {
-    let mut encoder = Encoder::new(&meta(), Arc::new(w1_layout(true)), Options::LIVE);
-    let mut w1 = W1::new();
-    for tick in 0..1_500 {
-        let next = w1.next_tick();
-        encoder.append(Tick(tick), |tick| next.fill(tick)).unwrap();
-    }
-    encoder.finish("complete").0
-}
-
 #[test]
 fn live_to_archive_and_back_is_the_same_bytes() {
-    for live in [write_full(3_000, 7, Options::LIVE), lossy(), w1(), write_full(0, 1, Options::LIVE)] {
+    for live in [
+        write_full(3_000, 7, Options::LIVE),
+        lossy(),
+        write_w1(1_500, true, Options::LIVE, |_, _| {}),
+        write_full(0, 1, Options::LIVE),
+    ] {
         let archive = repacked(&live, Options::ARCHIVE);
         let open = |bytes: &[u8]| Trace::from_source(bytes.to_vec(), Path::new("fixture")).unwrap();
         assert!(archive.len() < live.len() || open(&live).index().blocks.is_empty());

@@ -14,7 +14,7 @@ use cdt_schema::{
     PageId, RowError, Rows, Scalar, TableId, TableKind, Tick, TickBuilder, TickDigester,
 };
 use cdt_testkit::surgery::{elements, seal, seal_segment, sections};
-use cdt_testkit::{W1, full_layout, meta, plain_layout, w1_layout, write_full, write_plain};
+use cdt_testkit::{full_layout, meta, plain_layout, write_full, write_plain, write_w1};
 use cdt_trace::{
     BlockDecoder, BlockSummary, Change, Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Totals, Trace,
 };
@@ -483,12 +483,7 @@ fn a_decoder_that_is_used_again_gives_the_same_rows() {
 #[test]
 fn a_game_is_small() {
     let size = |declared: bool, options: Options| {
-        let mut encoder = Encoder::new(&meta(), Arc::new(w1_layout(declared)), options);
-        let mut w1 = W1::new();
-        for number in 0..10_000 {
-            encoder.append(Tick(number), |tick| w1.next_tick().fill(tick)).unwrap();
-        }
-        let bytes = encoder.finish("complete").0;
+        let bytes = write_w1(10_000, declared, options, |_, _| {});
         let trace = open(bytes.clone()).unwrap();
         let ticks: usize = blocks(&trace).iter().map(|rows| rows.ticks().len()).sum();
         (ticks, bytes.len() / 10_000, trace.index().content_digest)
