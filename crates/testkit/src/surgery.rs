@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use cdt_schema::{Arity, Channel, ColumnType, Layout, TableKind};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Where a section stands: all of it, its head, its tail.
@@ -129,6 +130,157 @@ pub fn reseal(bytes: &mut [u8]) {
     if let Some(trailer) = bytes.len().checked_sub(24) {
         checksum_into(bytes, trailer..trailer + 8, trailer + 8);
     }
+}
+
+/// Where a column frame stands in a block, by the layout.
+#[derive(Clone, Debug)]
+pub struct ColumnFrame {
+    /// The channel that it is of.
+    pub channel: Channel,
+    /// `TABLE.rows`, `TABLE.COLUMN`, `TABLE.COLUMN.lengths`; of entities `TABLE.slot`, `.generation`, `.start`, `.length`.
+    pub name: String,
+    /// Bytes before it that are of no frame: an entity table's number of runs, the slices of draws.
+    pub gap: usize,
+}
+
+/// The column frames of a block, in order.
+pub fn column_frames(layout: &Layout) -> Vec<ColumnFrame> {
+    let mut frames = Vec::new();
+    for table in layout.tables() {
+        let mut gap = 0;
+        let mut add = |part: &str, gap: usize| {
+            frames.push(ColumnFrame { channel: table.channel, name: format!("{}.{part}", table.name), gap });
+        };
+        if matches!(table.kind, TableKind::Entities(_)) {
+            for (part, gap) in [("slot", 4), ("generation", 0), ("start", 0), ("length", 0)] {
+                add(part, gap);
+            }
+            table.columns[table.key_columns()..].iter().for_each(|column| add(&column.name, 0));
+            continue;
+        }
+        if table.arity == Arity::Many {
+            add("rows", 0);
+        }
+        if table.kind == TableKind::Rng {
+            gap = layout.rng_streams().len() * 2;
+        }
+        for column in &table.columns {
+            if !matches!(column.column_type, ColumnType::Scalar(_)) {
+                add(&format!("{}.lengths", column.name), 0);
+            }
+            add(&column.name, std::mem::take(&mut gap));
+        }
+    }
+    frames
+}
+
+/// A trace taken apart, so that heads and tails may get other lengths.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Its sections, in the order of the file.
+    pub sections: Vec<Part>,
+}
+
+/// A section without its header.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its four letters.
+    pub tag: [u8; 4],
+    /// Its head.
+    pub head: Vec<u8>,
+    /// Its tail.
+    pub tail: Vec<u8>,
+}
+
+impl Parts {
+    /// Takes a trace apart.
+    pub fn of(bytes: &[u8]) -> Parts {
+        let part = |section: Section| Part {
+            tag: section.tag,
+            head: bytes[section.head].to_vec(),
+            tail: bytes[section.tail].to_vec(),
+        };
+        Parts { sections: sections(bytes).into_iter().map(part).collect() }
+    }
+
+    /// The section with these letters that comes after `before` others of them.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn section(&mut self, tag: &[u8; 4], before: usize) -> &mut Part {
+        self.sections.iter_mut().filter(|part| part.tag == *tag).nth(before).expect("the section is there")
+    }
+
+    /// Puts other bytes in place of a column frame of a block, by its name in [`column_frames`], and makes the lengths in the
+    /// block's head right.
+    ///
+    /// # Panics
+    /// If there is no such block or frame.
+    pub fn put_column(&mut self, layout: &Layout, block: usize, name: &str, encoding: u8, bytes: &[u8]) {
+        let frames = column_frames(layout);
+        let at = frames.iter().position(|frame| frame.name == name).expect("the layout has such a frame");
+        let channel = layout.channels().iter().position(|channel| channel == frames[at].channel).expect("declared");
+        let part = self.section(b"BLCK", block);
+        let records = elements(&part.head, part.head.len() - 8, 5);
+        let len = |record: &Range<usize>| u32_at(&part.head, record.start + 1);
+        let before: usize = frames[..at].iter().zip(&records).map(|(frame, record)| frame.gap + len(record)).sum();
+        let start = before + frames[at].gap;
+        let old = len(&records[at]);
+        let record = records[at].clone();
+        part.tail.splice(start..start + old, bytes.iter().copied());
+        part.head[record.start] = encoding;
+        put_u32(&mut part.head, record.start + 1, bytes.len());
+        let channels = elements(&part.head, part.head.len() - 16, 12);
+        let old_len = u32_at(&part.head, channels[channel].start);
+        put_u32(&mut part.head, channels[channel].start, old_len + bytes.len() - old);
+    }
+
+    /// The trace, with the offsets and lengths that its index gives, and all checksums, as they now are.
+    ///
+    /// # Panics
+    /// If no section is a footer.
+    pub fn assemble(&self) -> Vec<u8> {
+        let mut bytes = b"\x89CDT\r\n\x1a\n\x01\0\0\0\0\0\0\0".to_vec();
+        for part in &self.sections {
+            bytes.extend(part.tag);
+            bytes.extend(u32::try_from(part.head.len()).expect("heads are small").to_le_bytes());
+            bytes.extend((part.tail.len() as u64).to_le_bytes());
+            bytes.extend([0; 16]);
+            bytes.extend(part.head.iter().chain(&part.tail));
+        }
+        bytes.extend([0; 16]);
+        bytes.extend(b"CDT-END\n");
+        let all = sections(&bytes);
+        let of = |tag: &[u8; 4]| all.iter().filter(|section| &section.tag == tag).collect::<Vec<_>>();
+        let mut blocks = of(b"BLCK").into_iter();
+        for segment in of(b"SEGM") {
+            for (entry, block) in elements(&bytes, segment.head.end - 32, 28).into_iter().zip(&mut blocks) {
+                put_section(&mut bytes, entry.start, block);
+                put_u32(&mut bytes, entry.start + 12, block.tail.len());
+            }
+        }
+        let footer = of(b"FOOT").pop().expect("a footer");
+        for (entry, segment) in elements(&bytes, footer.head.end - 32, 16).into_iter().zip(of(b"SEGM")) {
+            put_section(&mut bytes, entry.start, segment);
+        }
+        for (entry, loss) in elements(&bytes, footer.head.end - 24, 12).into_iter().zip(of(b"LOSS")) {
+            put_section(&mut bytes, entry.start, loss);
+        }
+        let trailer = bytes.len() - 24;
+        bytes[trailer..trailer + 8].copy_from_slice(&(footer.start as u64).to_le_bytes());
+        reseal(&mut bytes);
+        bytes
+    }
+}
+
+/// Puts a 32-bit number at a byte.
+pub fn put_u32(bytes: &mut [u8], at: usize, number: usize) {
+    bytes[at..at + 4].copy_from_slice(&u32::try_from(number).expect("32 bits").to_le_bytes());
+}
+
+fn put_section(bytes: &mut [u8], entry: usize, section: &Section) {
+    bytes[entry..entry + 8].copy_from_slice(&(section.start as u64).to_le_bytes());
+    put_u32(bytes, entry + 8, section.head.len());
 }
 
 #[cfg(test)]

@@ -298,8 +298,8 @@ impl BlockHead {
     pub(crate) fn read(layout: &Layout, entry: &BlockEntry, bytes: &[u8]) -> Result<BlockHead, Error> {
         let damaged = |rule: String| Error::damaged(entry.offset, rule);
         let (header, head) = read_head(Tag::Block, entry.offset, bytes, entry.end())?;
-        if header.head(entry.offset).end != entry.tail_start() || header.tail(entry.offset).end != entry.end() {
-            return Err(damaged("the block's lengths are not those that the index gives".to_owned()));
+        if header.tail(entry.offset).end != entry.end() {
+            return Err(damaged("the block does not end where the index says".to_owned()));
         }
         let record = records::access::<ArchivedBlockRecord>(head).map_err(damaged)?;
         let ticks = read_ticks(record, entry).map_err(damaged)?;

@@ -319,10 +319,11 @@ impl Partial {
     fn read_footer(&mut self, bytes: &[u8], end: u64) -> Result<(), Error> {
         let offset = self.footer;
         let damaged = |rule: String| Error::damaged(offset, rule);
-        let (header, head) = section::read_head(Tag::Footer, offset, bytes, end)?;
-        if header.tail(offset).end != end || header.tail_len != 0 {
+        let header = section::read_header(Tag::Footer, offset, bytes, end)?;
+        if header.head(offset).end != end {
             return Err(damaged("the footer does not end where the trailer begins".to_owned()));
         }
+        let (_, head) = section::read_head(Tag::Footer, offset, bytes, end)?;
         let record = records::access::<ArchivedFooterRecord>(head).map_err(damaged)?;
         let inside = |at: u64, head_len: u32| {
             let fits = at >= FILE_HEADER

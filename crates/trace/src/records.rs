@@ -262,7 +262,12 @@ pub(crate) fn access<'a, T>(bytes: &'a [u8]) -> Result<&'a T, String>
 where
     T: Portable + for<'b> CheckBytes<HighValidator<'b, rancor::Error>>,
 {
-    rkyv::access::<T, rancor::Error>(bytes).map_err(|error| format!("the record is malformed: {error}"))
+    rkyv::access::<T, rancor::Error>(bytes).map_err(|error| {
+        // What rkyv says behind a colon are addresses, which are others in every process.
+        let rule = error.to_string();
+        let rule = rule.split_once(": ").map_or(rule.as_str(), |(rule, _)| rule);
+        format!("the record is malformed: {rule}")
+    })
 }
 
 fn text(s: &rkyv::string::ArchivedString) -> String {

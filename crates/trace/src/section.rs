@@ -114,7 +114,7 @@ pub(crate) fn read_header(tag: Tag, offset: u64, bytes: &[u8], end: u64) -> Resu
     let u64_at = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
     if header[..4] != tag.bytes() {
         let got = header[..4].escape_ascii();
-        return Err(Error::damaged(offset, format!("a {name} section is expected, not {got:?}")));
+        return Err(Error::damaged(offset, format!("a {name} section is expected, not \"{got}\"")));
     }
     if xxh3_64(&header[..24]) != u64_at(24) {
         return Err(Error::damaged(offset, format!("the checksum of the {name} section's header does not match")));
@@ -133,7 +133,7 @@ pub(crate) fn read_header(tag: Tag, offset: u64, bytes: &[u8], end: u64) -> Resu
 pub(crate) fn read_next_header(offset: u64, bytes: &[u8]) -> Result<(Tag, SectionHeader), Error> {
     let Some(tag) = Tag::of(bytes) else {
         let got = bytes[..bytes.len().min(4)].escape_ascii();
-        return Err(Error::damaged(offset, format!("a section is expected, not {got:?}")));
+        return Err(Error::damaged(offset, format!("a section is expected, not \"{got}\"")));
     };
     Ok((tag, read_header(tag, offset, bytes, u64::MAX)?))
 }
@@ -161,13 +161,13 @@ impl SectionHeader {
     }
 }
 
-/// Checks the section at `offset`, of which `bytes` are all the bytes but those of its tail, and gives its head.
+/// Checks the section at `offset`, of which `bytes` are said to be all the bytes but those of its tail, and gives its head.
 pub(crate) fn read_head(tag: Tag, offset: u64, bytes: &[u8], end: u64) -> Result<(SectionHeader, &[u8]), Error> {
     let header = read_header(tag, offset, bytes, end)?;
-    let start = usize::try_from(SECTION_HEADER).expect("32");
-    let Some(head) = bytes.get(start..start + header.head_len as usize) else {
-        return Err(Error::damaged(offset, "the section's head is not where the index says"));
-    };
+    if header.head(offset).end != offset + bytes.len() as u64 {
+        return Err(Error::damaged(offset, "the section's head does not end where the index says"));
+    }
+    let head = &bytes[usize::try_from(SECTION_HEADER).expect("32")..];
     header.check_head(offset, head)?;
     Ok((header, head))
 }

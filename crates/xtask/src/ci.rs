@@ -72,7 +72,9 @@ pub fn run(root: &Path) -> Outcome {
 
 /// Writes what is generated from code anew: the test that finds a drift is the one that mends it.
 pub fn codegen(root: &Path) -> Outcome {
-    for words in [["cdt-ingest", "--test", "schema"], ["cdt-cli", "--bin", "cdt"]] {
+    let tests =
+        [["cdt-ingest", "--test", "schema"], ["cdt-cli", "--bin", "cdt"], ["cdt-trace", "--test", "conformance"]];
+    for words in tests {
         let mut command = command(root, "cargo");
         command.args(["test", "--quiet", "--package"]).args(words).env("CDT_CODEGEN", "1");
         match command.status() {
@@ -81,7 +83,7 @@ pub fn codegen(root: &Path) -> Outcome {
             Err(error) => return Err(format!("cannot start cargo: {error}")),
         }
     }
-    Ok("docs/capture.schema.json and docs/schemas are those of the types".to_owned())
+    Ok("docs/capture.schema.json, docs/schemas and traces/conformance are those of the code".to_owned())
 }
 
 fn seconds(duration: Duration) -> String {

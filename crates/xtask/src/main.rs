@@ -19,7 +19,7 @@ type Outcome = Result<String, String>;
 const USAGE: &str = "usage: cargo xtask <command>
 
   tidy      check the house rules: floors, module docs, lengths, banned calls
-  codegen   write docs/capture.schema.json anew from the row types
+  codegen   write docs/capture.schema.json, docs/schemas and traces/conformance anew from the code
   fuzz      run the fuzz targets: [--seconds N] [TARGET], or one on an input: TARGET INPUT
   test      run everything that CI runs, in order, stopping at the first failure
 ";

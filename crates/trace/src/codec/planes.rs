@@ -125,6 +125,11 @@ impl Unzstd {
             COMPRESSED => {
                 let len = u32::from_le_bytes(cursor.take(4)?.try_into().expect("4 bytes")) as usize;
                 let packed = cursor.take(len)?;
+                // The decompressor would go on to a second frame.
+                let frame = zstd::zstd_safe::find_frame_compressed_size(packed);
+                if frame.is_ok_and(|len| len < packed.len()) {
+                    return Err("bytes follow the zstd frame of a plane".to_owned());
+                }
                 plane.resize(count, 0);
                 let decompressor = match &mut self.decompressor {
                     Some(decompressor) => decompressor,

@@ -1,0 +1,141 @@
+//! Heads of blocks, and where their channels stand.
+
+use cdt_schema::{LayoutSpec, MemoryLayout, PageId, Scalar};
+use cdt_testkit::surgery::{Section, elements, put_u32, seal, sections, u32_at};
+
+use super::{counting, first, raw, rebuilt, sealed, with_columns};
+use crate::make::{Case, live, trace};
+
+pub fn cases() -> Vec<Case> {
+    let good = counting(&[0, 1, 5]);
+    let mut cases = heads(&good);
+    cases.extend(channels(&good));
+    cases.extend(bounds(&good));
+    cases
+}
+
+/// Bytes of a block's root from a vector to the root's end.
+const TICK_RUNS: usize = 32;
+const ROWS: usize = 24;
+const CHANNELS: usize = 16;
+const COLUMNS: usize = 8;
+
+/// The first block's vector so many bytes before its root's end.
+fn vector(bytes: &[u8], all: &[Section], from_end: usize, size: usize) -> Vec<std::ops::Range<usize>> {
+    elements(bytes, first(all, b"BLCK").head.end - from_end, size)
+}
+
+/// A block after one of its vectors lost its last element.
+fn shorter(name: &str, good: &[u8], from_end: usize) -> Case {
+    sealed(name, good, |bytes, all| {
+        let count = first(all, b"BLCK").head.end - from_end + 4;
+        let less = u32_at(bytes, count) - 1;
+        put_u32(bytes, count, less);
+    })
+}
+
+fn heads(good: &[u8]) -> Vec<Case> {
+    // The block's runs are 0 and 1; 5.
+    let run = |name: &str, run: usize, value: [usize; 2]| {
+        sealed(name, good, move |bytes, all| {
+            let at = vector(bytes, all, TICK_RUNS, 8).remove(run).start;
+            put_u32(bytes, at, value[0]);
+            put_u32(bytes, at + 4, value[1]);
+        })
+    };
+    let max = usize::try_from(u32::MAX).unwrap();
+    let mut cases = vec![
+        raw("block-of-another-tag", good, |bytes| {
+            let all = sections(bytes);
+            let block = first(&all, b"BLCK");
+            bytes[block.start..block.start + 4].copy_from_slice(b"BLOK");
+            seal(bytes, block);
+        }),
+        sealed("block-head-shorter-than-the-index-says", good, |bytes, all| {
+            let entry = elements(bytes, first(all, b"SEGM").head.end - 32, 28).remove(0).start;
+            bytes[entry + 8] += 1;
+            bytes[entry + 12] -= 1;
+        }),
+        raw("block-tail-shorter-than-the-index-says", good, |bytes| {
+            let all = sections(bytes);
+            let block = first(&all, b"BLCK");
+            bytes[block.start + 8] -= 1;
+            seal(bytes, block);
+        }),
+        sealed("record-block-malformed", good, |bytes, all| {
+            put_u32(bytes, first(all, b"BLCK").head.end - COLUMNS + 4, 1 << 24);
+        }),
+        run("block-run-of-no-tick", 1, [5, 0]),
+        run("block-run-past-the-last-tick", 1, [max, 2]),
+        run("block-runs-out-of-order", 1, [1, 1]),
+        run("block-ticks-end-elsewhere", 1, [6, 1]),
+        run("block-ticks-begin-elsewhere", 0, [1, 2]),
+        run("block-ticks-are-more", 0, [0, 3]),
+        run("block-of-65537-ticks", 1, [5, 65_535]),
+        shorter("block-without-a-table", good, ROWS),
+        shorter("block-without-a-channel", good, CHANNELS),
+        shorter("block-without-a-column", good, COLUMNS),
+    ];
+    cases.push(sealed("block-rows-of-a-fixed-table", good, |bytes, all| {
+        let rows = vector(bytes, all, ROWS, 4).remove(0).start;
+        bytes[rows] += 1;
+    }));
+    cases
+}
+
+fn channels(good: &[u8]) -> Vec<Case> {
+    vec![
+        raw("channel-checksum", good, |bytes| {
+            let all = sections(bytes);
+            let channel = vector(bytes, &all, CHANNELS, 12).remove(0).start;
+            bytes[channel + 4] ^= 1;
+            seal(bytes, first(&all, b"BLCK"));
+        }),
+        sealed("channel-lengths-do-not-fill-the-tail", good, |bytes, all| {
+            let channel = vector(bytes, all, CHANNELS, 12).remove(0).start;
+            bytes[channel] -= 1;
+        }),
+        sealed("channel-lengths-overfill-the-tail", good, |bytes, all| {
+            let channel = vector(bytes, all, CHANNELS, 12).remove(0).start;
+            bytes[channel] += 1;
+        }),
+        rebuilt("channel-of-a-byte-more", good, |parts| {
+            let block = parts.section(b"BLCK", 0);
+            block.tail.push(0);
+            let channel = elements(&block.head, block.head.len() - CHANNELS, 12).remove(0).start;
+            block.head[channel] += 1;
+        }),
+        sealed("column-longer-than-its-channel", good, |bytes, all| {
+            let column = vector(bytes, all, COLUMNS, 5).remove(0).start;
+            bytes[column + 1] += 1;
+        }),
+    ]
+}
+
+/// What few bytes must not ask for.
+fn bounds(good: &[u8]) -> Vec<Case> {
+    let memory = Some(MemoryLayout { page_size: 64, pages: 1 });
+    let pages = trace(LayoutSpec { memory, ..LayoutSpec::default() }, live(8), 0..2, |number, tick| {
+        tick.page(PageId(0), &[u8::try_from(number).unwrap(); 64])
+    });
+    let events = super::admissible::hits(|tick| tick.event(super::admissible::hit(&[Scalar::U32(1)])));
+    vec![
+        sealed("bound-rows-of-a-block", &pages, |bytes, all| {
+            let rows = vector(bytes, all, ROWS, 4).remove(0).start;
+            put_u32(bytes, rows, 1 << 23);
+        }),
+        // Each of the two rows has 2^25 bytes, in a frame of four.
+        with_columns(
+            "bound-bytes-of-pages",
+            &pages,
+            &[("memory.content.lengths", 1, (1u32 << 25).to_le_bytes().to_vec())],
+        ),
+        // All lengths together do not fit 32 bits.
+        with_columns("bound-bytes-of-values", &events, &[("events.values.lengths", 1, vec![0xf8, 0xff, 0xff, 0xff])]),
+        // Nothing but a column of that many lanes says so.
+        sealed("bound-table-of-2-to-32-rows", good, |bytes, all| {
+            let rows = vector(bytes, all, ROWS, 4).remove(0).start;
+            put_u32(bytes, rows, usize::try_from(u32::MAX).unwrap());
+        }),
+    ]
+}

@@ -1,0 +1,68 @@
+//! Columns that a writer encodes in each way that there is, with lanes of each width.
+
+use cdt_schema::{Scalar, ScalarType};
+use cdt_testkit::Numbers;
+use cdt_trace::Options;
+
+use crate::make::{Case, archive, case, column, live};
+
+/// Lanes that fill a group of packed numbers and some of the next.
+const PACKED: usize = 150;
+/// Lanes from which on an archive has planes, and some.
+const PLANES: usize = 300;
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (width, scalar_type) in [("8", ScalarType::Bool), ("32", ScalarType::U32), ("64", ScalarType::U64)] {
+        let mut add = |what: &str, options: Options, values: Vec<u64>| {
+            let values = values.into_iter().map(|bits| Scalar::from_bits(scalar_type, bits));
+            cases.push(case(format!("column-{what}-of-{width}-bits"), column(scalar_type, options, values)));
+        };
+        add("constant", live(PLANES), vec![1; 5]);
+        if scalar_type == ScalarType::Bool {
+            // More of them would be a dictionary.
+            add("packed-0", live(PLANES), noise(70, 1));
+            continue;
+        }
+        let wide = scalar_type == ScalarType::U64;
+        add("plain", live(PLANES), noise(9, if wide { 64 } else { 32 }));
+        let far_apart = noise(3, if wide { 60 } else { 30 });
+        let picks = noise(PACKED, 32).into_iter().map(|pick| far_apart[usize::try_from(pick % 3).unwrap()]);
+        add("dictionary", live(PLANES), picks.collect());
+        for order in 0..4 {
+            let packed = sums(order, noise(PACKED, 3));
+            let planes = sums(order, noise(37, 9).into_iter().cycle().take(PLANES).collect());
+            add(&format!("packed-{order}-with-exceptions"), live(PLANES), with_jumps(packed.clone()));
+            add(&format!("packed-{order}"), live(PLANES), packed);
+            add(&format!("planes-{order}"), archive(PLANES), planes);
+        }
+    }
+    cases
+}
+
+/// Numbers of so many bits.
+pub fn noise(count: usize, bits: u32) -> Vec<u64> {
+    let mut numbers = Numbers(u64::from(bits));
+    (0..count).map(|_| numbers.draw() >> (64 - bits)).collect()
+}
+
+/// Numbers whose differences of that order are these, but for the first, which are 0 as those of lower orders are.
+pub fn sums(order: usize, differences: Vec<u64>) -> Vec<u64> {
+    let mut sums = [0; 3];
+    let sum = |difference: u64| {
+        sums[..order].iter_mut().rev().fold(difference, |value, sum| {
+            *sum += value;
+            *sum
+        })
+    };
+    let differences = differences.into_iter().enumerate();
+    differences.map(|(at, difference)| if at < order { 0 } else { difference }).map(sum).collect()
+}
+
+/// A few that do not follow.
+fn with_jumps(mut numbers: Vec<u64>) -> Vec<u64> {
+    for at in [20, 47, 140] {
+        numbers[at] += 1 << 24;
+    }
+    numbers
+}
