@@ -39,7 +39,8 @@ def differences(told: Any, expected: Any, place: str) -> list[str]:
         common = [name for name in told if name in expected]
         return found + [line for name in common for line in differences(told[name], expected[name], f"{place}.{name}")]
     if isinstance(told, list):
-        found = [] if len(told) == len(expected) else [f"{place}: {len(told)} entries, but {len(expected)} are expected"]
+        lengths = f"{place}: {len(told)} entries, but {len(expected)} are expected"
+        found = [] if len(told) == len(expected) else [lengths]
         pairs = enumerate(zip(told, expected))
         return found + [line for at, (a, b) in pairs for line in differences(a, b, f"{place}[{at}]")]
     return [] if told == expected else [f"{place}: {told!r}, but {expected!r} is expected"]

@@ -3,6 +3,7 @@
 from array import array
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import TypeAlias
 
 from .columns import read_column
 from .layout import LANES, Shape, Table
@@ -35,7 +36,7 @@ class Cells:
         return self.content[self.starts[row] : self.starts[row + 1]]
 
 
-Values = array | Cells
+Values: TypeAlias = "array[int] | Cells"
 """A column: lanes, or cells."""
 
 
@@ -61,9 +62,17 @@ class Rows:
         """The rows of the tick with this index in the block."""
         return range(self.starts[tick], self.starts[tick + 1])
 
-    def column(self, name: str) -> Values:
-        """A column of a table whose names the specification gives."""
-        return self.columns[[column.name for column in self.table.columns].index(name)]
+    def lanes(self, name: str) -> "array[int]":
+        """A column of lanes, of a table whose names the specification gives."""
+        values = self.columns[[column.name for column in self.table.columns].index(name)]
+        assert isinstance(values, array)
+        return values
+
+    def cells(self, name: str) -> Cells:
+        """A column of cells, of a table whose names the specification gives."""
+        values = self.columns[[column.name for column in self.table.columns].index(name)]
+        assert isinstance(values, Cells)
+        return values
 
 
 class Budget:
@@ -152,7 +161,9 @@ class BlockReader:
         need(sum(rows_of_ticks) == rows, "the rows of the ticks sum to the head's count")
         if table.shape is Shape.DRAWS:
             slices = [(self.cursor.number(1), self.cursor.number(1)) for _ in self.layout.rng or []]
-            return Rows(table, rows_of_ticks, draws(self.layout, slices, self.columns(table, rows)))
+            lanes = [self.column(rows, LANES[column.type]) for column in table.columns]
+            draw(self.layout, slices, lanes)
+            return Rows(table, rows_of_ticks, [*lanes])
         return Rows(table, rows_of_ticks, self.columns(table, rows))
 
     def columns(self, table: Table, rows: int) -> list[Values]:
@@ -228,10 +239,10 @@ class EntityRuns:
         return rows_of_ticks, order
 
 
-def draws(layout: Layout, slices: list[tuple[int, int]], columns: list[Values]) -> list[Values]:
-    """The draws, from what predictions missed. `slices` has the shift and the bits of each stream."""
+def draw(layout: Layout, slices: list[tuple[int, int]], columns: list["array[int]"]) -> None:
+    """Makes draws of what predictions missed. `slices` has the shift and the bits of each stream."""
     streams = layout.rng or []
-    stream, value, before, after, caller = columns
+    stream, value, before, after, _ = columns
     last, increment = [0] * len(streams), [0] * len(streams)
     for number, (shift, bits) in enumerate(slices):
         opaque = streams[number].algorithm == 4
@@ -250,7 +261,6 @@ def draws(layout: Layout, slices: list[tuple[int, int]], columns: list[Values]) 
         value[row] = (value[row] + guess) & M32
         last[number] = now
         increment[number] = (now - was * STATE_MULTIPLIER) & M64
-    return [stream, value, before, after, caller]
 
 
 def msvc_lcg(state: int, _: int) -> tuple[int, int]:

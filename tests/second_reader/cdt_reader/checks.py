@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-from .blocks import Cells, Rows
+from .blocks import Rows
 from .layout import TYPES
 from .records import Field, Layout
 from .wire import need, numbers
@@ -56,47 +56,49 @@ def types(fields: list[Field]) -> list[int]:
 def check_commands(layout: Layout, rows: Rows) -> None:
     """Players, kinds and arguments."""
     kinds = layout.step or []
-    check_below(rows.column("player"), layout.players)
-    check_below(rows.column("kind"), len(kinds))
+    check_below(rows.lanes("player"), layout.players)
+    check_below(rows.lanes("kind"), len(kinds))
     fields = [types(kind.fields) for kind in kinds]
-    for kind, cell in zip(rows.column("kind"), rows.column("args")):
-        check_cell(cell, fields[kind])
+    args = rows.cells("args")
+    for row, kind in enumerate(rows.lanes("kind")):
+        check_cell(args[row], fields[kind])
 
 
 def check_draws(layout: Layout, rows: Rows) -> None:
     """Streams (which the draws were told by already)."""
-    check_below(rows.column("stream"), len(layout.rng or []))
+    check_below(rows.lanes("stream"), len(layout.rng or []))
 
 
 def check_calls(layout: Layout, rows: Rows) -> None:
     """Syscalls, stages, arguments, results and decisions."""
     calls = layout.calls or []
-    check_below(rows.column("syscall"), len(calls))
-    check_below(rows.column("stage"), len(layout.stages))
-    check_below(rows.column("decision"), 2)
+    check_below(rows.lanes("syscall"), len(calls))
+    check_below(rows.lanes("stage"), len(layout.stages))
+    check_below(rows.lanes("decision"), 2)
     fields = [types(call.args) for call in calls]
-    parts = ("syscall", "decision", "args", "result")
-    for number, decision, args, result in zip(*(rows.column(part) for part in parts)):
+    args, results = rows.cells("args"), rows.cells("result")
+    for row, (number, decision) in enumerate(zip(rows.lanes("syscall"), rows.lanes("decision"))):
         declared = calls[number].result
-        check_cell(args, fields[number])
-        check_cell(result, [] if declared is None or decision == 1 else [declared])
+        check_cell(args[row], fields[number])
+        check_cell(results[row], [] if declared is None or decision == 1 else [declared])
 
 
 def check_timing(layout: Layout, rows: Rows) -> None:
     """Stages."""
-    check_below(rows.column("stage"), len(layout.stages))
+    check_below(rows.lanes("stage"), len(layout.stages))
 
 
 def check_events(layout: Layout, rows: Rows) -> None:
     """Kinds, origins, subjects, values and causes."""
     kinds = layout.events or []
-    check_below(rows.column("kind"), len(kinds))
-    check_below(rows.column("origin"), 3)
+    check_below(rows.lanes("kind"), len(kinds))
+    check_below(rows.lanes("origin"), 3)
     fields = [types(kind.fields) for kind in kinds]
-    for kind, cell in zip(rows.column("kind"), rows.column("values")):
-        check_cell(cell, fields[kind])
+    values = rows.cells("values")
+    for row, kind in enumerate(rows.lanes("kind")):
+        check_cell(values[row], fields[kind])
     check_subjects(len(layout.entities or []), rows)
-    causes = rows.column("cause")
+    causes = rows.lanes("cause")
     for tick in range(len(rows.rows_of_ticks)):
         for place, row in enumerate(rows.of_tick(tick)):
             need(causes[row] <= place, "a cause is an earlier event of the same tick")
@@ -105,7 +107,7 @@ def check_events(layout: Layout, rows: Rows) -> None:
 def check_subjects(kinds: int, rows: Rows) -> None:
     """A subject is of a declared kind; without one its columns are 0."""
     parts = ("has_subject", "subject_kind", "subject_slot", "subject_generation")
-    for has, kind, slot, generation in zip(*(rows.column(part) for part in parts)):
+    for has, kind, slot, generation in zip(*(rows.lanes(part) for part in parts)):
         if has:
             need(kind < kinds, "the kind of a subject is not declared")
         else:
@@ -116,14 +118,13 @@ def check_memory(layout: Layout, rows: Rows) -> None:
     """Pages ascend in a tick, have their size, and the first tick has them all."""
     if layout.memory is None:
         return
-    pages, contents = rows.column("page"), rows.column("content")
+    pages, lengths = rows.lanes("page"), rows.cells("content").lengths
     check_below(pages, layout.memory.pages)
     for tick in range(len(rows.rows_of_ticks)):
         of_tick = [pages[row] for row in rows.of_tick(tick)]
         need(all(a < b for a, b in pairwise(of_tick)), "pages ascend in a tick")
         need(tick > 0 or len(of_tick) == layout.memory.pages, "a block's first tick has all pages")
-    assert isinstance(contents, Cells)
-    need(all(length == layout.memory.page_size for length in contents.lengths), "a page has the page size")
+    need(all(length == layout.memory.page_size for length in lengths), "a page has the page size")
 
 
 CHECKS: dict[str, Callable[[Layout, Rows], None]] = {

@@ -44,7 +44,7 @@ def row_bytes(rows: Rows, row: int, cause: int) -> bytes:
 
 def guest_rows(rows: Rows, tick: int) -> list[int]:
     """The guest's rows of a tick."""
-    origins = rows.column("origin")
+    origins = rows.lanes("origin")
     return [row for row in rows.of_tick(tick) if origins[row] == GUEST]
 
 
@@ -53,7 +53,7 @@ def guest_causes(rows: Rows, tick: int) -> list[int]:
     guest = guest_rows(rows, tick)
     first = rows.of_tick(tick).start
     places = {row - first + 1: place for place, row in enumerate(guest, 1)}
-    causes = rows.column("cause")
+    causes = rows.lanes("cause")
     return [places.get(causes[row], 0) for row in guest]
 
 
@@ -76,7 +76,7 @@ def event_bytes(rows: Rows, tick: int) -> bytes:
 
 def memory_digests(rows: Rows) -> Iterator[int]:
     """The digest of the memory for each tick of a block, whose first tick has all pages."""
-    pages, contents = rows.column("page"), rows.column("content")
+    pages, contents = rows.lanes("page"), rows.cells("content")
     hashes = [0] * len(rows.of_tick(0))
     for tick in range(len(rows.rows_of_ticks)):
         for row in rows.of_tick(tick):
@@ -99,7 +99,7 @@ def diagnostic_bytes(rows: Rows, tick: int) -> bytes:
         marked = zip(rows.table.columns, rows.columns)
         parts = [value_bytes(column, values, of_tick) for column, values in marked if column.diagnostic]
         return u32(len(of_tick)) + b"".join(parts)
-    origins, causes = rows.column("origin"), rows.column("cause")
+    origins, causes = rows.lanes("origin"), rows.lanes("cause")
     others = [row for row in of_tick if origins[row] != GUEST]
     return b"".join(row_bytes(rows, row, causes[row]) for row in others) + u32(len(others))
 

@@ -59,8 +59,8 @@ def read_footer(source: Source, offset: int, trailer: int) -> Footer:
     section = read_whole_section(source, offset, b"FOOT", trailer)
     need(section.end == trailer, "the footer ends where the trailer begins")
     footer: Footer = read_root(FOOTER, section.head)
-    for entries in (footer.segments, footer.losses):
-        need(all(a.offset < b.offset for a, b in pairwise(entries)), "the lists of the footer ascend")
+    for offsets in ([entry.offset for entry in footer.segments], [entry.offset for entry in footer.losses]):
+        need(all(a < b for a, b in pairwise(offsets)), "the lists of the footer ascend")
     need(all(entry.ticks >= 1 for entry in footer.segments), "a segment has at least one tick")
     return footer
 
@@ -163,7 +163,8 @@ def check_totals(head: Segment, ticks: int, shape: Shape) -> None:
     need(len(head.rows) == len(shape.tables), "totals have the rows of each table")
     need(len(head.changed) == shape.columns, "totals have every column")
     need(len(head.diagnostics) == shape.with_diagnostics, "totals have the diagnostics of each channel")
-    need(bytes_of(head.rows, shape.tables) <= MOST_BYTES * len(head.blocks), "totals have more rows than blocks can have")
+    most = MOST_BYTES * len(head.blocks)
+    need(bytes_of(head.rows, shape.tables) <= most, "totals have more rows than blocks can have")
     need(head.ticks_with_input <= ticks, "a segment has no more ticks with input than ticks")
 
 

@@ -293,10 +293,12 @@ def channel_entries(layout: Layout, channel: str) -> list[tuple[str, str]]:
     if channel == "calls":
         return [call_entry(number, call) for number, call in numbered(layout.calls or [])]
     if channel == "state":
-        return [(f"state.{field.name}", f"#{number} {TYPES[field.type]}") for number, field in numbered(layout.state or [])]
-    kinds = {"step": layout.step, "entities": layout.entities, "events": layout.events}.get(channel)
+        fields = numbered(layout.state or [])
+        return [(f"state.{field.name}", f"#{number} {TYPES[field.type]}") for number, field in fields]
+    lists = {"step": layout.step, "entities": layout.entities, "events": layout.events}
+    kinds = numbered(lists.get(channel) or [])
     prefix = "step.commands" if channel == "step" else channel
-    return [(f"{prefix}.{kind.name}", f"#{number} {fields_text(kind.fields)}") for number, kind in numbered(kinds or [])]
+    return [(f"{prefix}.{kind.name}", f"#{number} {fields_text(kind.fields)}") for number, kind in kinds]
 
 
 def numbered(entries: list[T]) -> list[tuple[int, T]]:

@@ -1,6 +1,7 @@
 """Records: the types of their values, how these stand in bytes, and the five kinds of records.
 
-A type knows its size and reads one value from a place in a record. The record sees to the order of what offsets lead to.
+A type knows its size and reads one value from a place in a record. The record sees to the order of what offsets
+lead to.
 """
 
 import struct

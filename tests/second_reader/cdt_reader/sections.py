@@ -60,6 +60,7 @@ def read_trailer(source: Source) -> int:
     """The offset of the footer."""
     need(source.size >= HEADER_LENGTH + TRAILER_LENGTH, "the file is not finished")
     trailer = source.read(source.size - TRAILER_LENGTH, TRAILER_LENGTH)
+    offset: int
     offset, checksum, signature = struct.unpack("<QQ8s", trailer)
     need(signature == b"CDT-END\n", "the file is not finished")
     need(checksum == hash64(trailer[:8]), "the checksum of the trailer is another")

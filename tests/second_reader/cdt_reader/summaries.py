@@ -59,7 +59,8 @@ def with_input(block: DecodedBlock) -> int:
     if not tables:
         return 0
     inputs, commands = tables["inputs"], tables["commands"]
-    buttons, *axes = inputs.columns
+    buttons = inputs.lanes("buttons")
+    axes = [inputs.lanes(name) for name in ("move_x", "move_y", "aim_x", "aim_y")]
     found = 0
     for tick, count in enumerate(commands.rows_of_ticks):
         of_tick = inputs.of_tick(tick)

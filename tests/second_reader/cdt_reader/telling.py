@@ -3,11 +3,11 @@
 import struct
 from typing import Any
 
-from .blocks import Cells, Rows, ticks_of
+from .blocks import Cells, Rows, Values
 from .digests import BlockDigests, ContentDigest
 from .index import joined
-from .layout import ALGORITHMS, TYPES, Table, checkpoint_text, layout_digest
-from .records import Field, Layout, Loss, Meta, Named, Syscall, TickRun
+from .layout import ALGORITHMS, TYPES, Column, checkpoint_text, layout_digest
+from .records import Field, Layout, Loss, Meta, Named, Stream, Syscall, TickRun
 from .summaries import Last, Summary, as_written, of_block, totals, totals_as_written
 from .trace import DecodedBlock, Trace
 
@@ -144,15 +144,19 @@ def tell_call(call: Syscall) -> dict[str, Any]:
     }
 
 
+def tell_stream(stream: Stream) -> dict[str, Any]:
+    """A random stream."""
+    return {"name": stream.name, "algorithm": ALGORITHMS[stream.algorithm]}
+
+
 def tell_layout(layout: Layout) -> dict[str, Any]:
     """The layout."""
-    streams = layout.rng and [{"name": stream.name, "algorithm": ALGORITHMS[stream.algorithm]} for stream in layout.rng]
     return {
         "players": layout.players,
         "timing": layout.timing,
         "stages": layout.stages,
         "step": tell_kinds(layout.step),
-        "rng": streams,
+        "rng": None if layout.rng is None else [tell_stream(stream) for stream in layout.rng],
         "calls": None if layout.calls is None else [tell_call(call) for call in layout.calls],
         "state": None if layout.state is None else tell_fields(layout.state),
         "entities": tell_kinds(layout.entities),
@@ -204,21 +208,20 @@ def tell_table(layout: Layout, rows: Rows) -> dict[str, Any]:
         "name": rows.table.name,
         "rows_of_ticks": list(rows.rows_of_ticks),
         "columns": [
-            {"name": column.name, "values": tell_column(layout, rows, column.name, column.type)}
-            for column in rows.table.columns
+            {"name": column.name, "values": tell_column(layout, rows, column, values)}
+            for column, values in zip(rows.table.columns, rows.columns)
         ],
     }
 
 
-def tell_column(layout: Layout, rows: Rows, name: str, kind: str) -> list[Any]:
+def tell_column(layout: Layout, rows: Rows, column: Column, values: Values) -> list[Any]:
     """The values of a column."""
-    values = rows.column(name)
-    if kind == "page" and isinstance(values, Cells):
+    if not isinstance(values, Cells):
+        return [tell_value(column.type, lane) for lane in values]
+    if column.type == "page":
         return [values[row].hex() for row in range(rows.count)]
-    if isinstance(values, Cells):
-        types = cell_types(layout, rows, name)
-        return [tell_cell(values[row], of_row) for row, of_row in enumerate(types)]
-    return [tell_value(kind, lane) for lane in values]
+    types = cell_types(layout, rows, column.name)
+    return [tell_cell(values[row], of_row) for row, of_row in enumerate(types)]
 
 
 def tell_cell(cell: bytes, types: list[int]) -> list[Any]:
@@ -230,9 +233,9 @@ def tell_cell(cell: bytes, types: list[int]) -> list[Any]:
 def cell_types(layout: Layout, rows: Rows, name: str) -> list[list[int]]:
     """The declared types of each row's cell."""
     if rows.table.name == "calls":
-        calls = [(layout.calls or [])[number] for number in rows.column("syscall")]
+        calls = [(layout.calls or [])[number] for number in rows.lanes("syscall")]
         if name == "result":
             return [[] if call.result is None else [call.result] for call in calls]
         return [[field.type for field in call.args] for call in calls]
     kinds = layout.step if rows.table.name == "commands" else layout.events
-    return [[field.type for field in (kinds or [])[number].fields] for number in rows.column("kind")]
+    return [[field.type for field in (kinds or [])[number].fields] for number in rows.lanes("kind")]
