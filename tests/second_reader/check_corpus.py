@@ -98,14 +98,12 @@ def main(arguments: list[str]) -> int:
     demo = sorted((ROOT / "traces" / "demo").glob("*.cdt"))
     wrong_valid = count_faults(valid, fault_of_valid, LONGEST) + count_faults(demo, fault_of_demo, None)
     wrong_invalid = count_faults(invalid, fault_of_invalid, LONGEST)
-    print(f"{len(valid) + len(demo) - wrong_valid} valid read, {len(invalid) - wrong_invalid} invalid refused")
     if not valid or not invalid:
         print(f"{folder} has no corpus")
-        return 1
     if wrong_valid or wrong_invalid:
         print(f"{wrong_valid} valid and {wrong_invalid} invalid went wrong")
-        return 1
-    return 0
+    print(f"{len(valid) + len(demo) - wrong_valid} valid read, {len(invalid) - wrong_invalid} invalid refused")
+    return 0 if valid and invalid and not wrong_valid and not wrong_invalid else 1
 
 
 if __name__ == "__main__":
