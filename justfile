@@ -10,6 +10,10 @@ tidy:
 fuzz seconds="30":
     cargo xtask fuzz --seconds {{seconds}}
 
+# The conformance corpus, read by a reader that was written from the specification alone. Needs Python 3.11.
+second-reader:
+    cargo xtask second-reader
+
 # The lab on its golden traces.
 demo:
     cargo run --release --locked -- demo

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Outcome, deny, fuzz, tidy};
+use crate::{Outcome, deny, fuzz, second_reader, tidy};
 
 enum Action {
     /// Run the step's own words as a command.
@@ -23,6 +23,7 @@ const STEPS: &[(&str, Action)] = &[
     ("cargo doc --workspace --no-deps --locked", Spawn),
     ("cargo deny check", Call(deny::run)),
     ("cargo run --release --locked -- demo", Spawn),
+    ("cargo xtask second-reader", Call(second_reader::short)),
     ("cargo xtask fuzz", Call(fuzz::short)),
 ];
 

@@ -8,6 +8,7 @@
 mod ci;
 mod deny;
 mod fuzz;
+mod second_reader;
 mod tidy;
 
 use std::path::Path;
@@ -18,10 +19,11 @@ type Outcome = Result<String, String>;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  tidy      check the house rules: floors, module docs, lengths, banned calls
-  codegen   write docs/capture.schema.json, docs/schemas and traces/conformance anew from the code
-  fuzz      run the fuzz targets: [--seconds N] [TARGET], or one on an input: TARGET INPUT
-  test      run everything that CI runs, in order, stopping at the first failure
+  tidy           check the house rules: floors, module docs, lengths, banned calls
+  codegen        write docs/capture.schema.json, docs/schemas and traces/conformance anew from the code
+  fuzz           run the fuzz targets: [--seconds N] [TARGET], or one on an input: TARGET INPUT
+  second-reader  read the conformance corpus with the reader in Python
+  test           run everything that CI runs, in order, stopping at the first failure
 ";
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ["codegen"] => ci::codegen(&root),
         ["tidy"] => tidy::run(&root),
         ["fuzz", ref rest @ ..] => fuzz::from_args(&root, rest),
+        ["second-reader"] => second_reader::short(&root),
         ["test"] => ci::run(&root),
         ["--help" | "-h" | "help"] => Ok(USAGE.to_owned()),
         _ => {
