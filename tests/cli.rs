@@ -456,13 +456,17 @@ fn git_bisect_run_finds_the_commit() {
     git(&["bisect", "start", "HEAD", &commits[0]]);
     let cdt = env!("CARGO_BIN_EXE_cdt");
     let script =
-        format!("rm -f cand.cdt; {cdt} finalize run.jsonl -o cand.cdt; {cdt} diff --git-bisect ref.cdt cand.cdt");
+        format!("{cdt} finalize run.jsonl -o cand.cdt --force || exit 125; {cdt} diff --git-bisect ref.cdt cand.cdt");
     let out = git(&["bisect", "run", "sh", "-c", &script]);
     assert!(out.contains(&format!("{} is the first bad commit", commits[5])), "{out}");
     let (code, text) = said(path, "diff --git-bisect ref.cdt nowhere.cdt");
     assert!(code == 125 && text.contains("nowhere.cdt"), "{text}");
     assert_eq!(said(path, "diff --git-bisect ref.cdt ref.cdt").0, 0);
     assert_eq!(said(path, "diff --git-bisect ref.cdt ref.cdt --channels rng").0, 125);
+    // A question that cannot be asked is no commit's fault.
+    assert_eq!(said(path, "diff --git-bisect ref.cdt ref.cdt --chanels rng").0, 125);
+    assert_eq!(said(path, "diff --git-bisect ref.cdt").0, 125);
+    assert_eq!(said(path, "diff --git-bisect --help").0, 0);
 }
 
 #[test]

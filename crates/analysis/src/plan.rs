@@ -36,9 +36,16 @@ impl Plan {
         options: &DiffOptions,
         watch: &dyn Watch,
     ) -> Result<Plan, Error> {
+        if options.whole && options.align != Align::Tick {
+            return Err(Error::policy(format!(
+                "what one run alone has is told when ticks are paired by {}, and is no difference: leave out --whole",
+                options.align
+            )));
+        }
         let (left, right) = (reference.layout(), candidate.layout());
         let policy = effective(options, left, right);
         let rules = Rules::new(left, right, &policy)?;
+        let renames = rules.renamed.len();
         let mut reasons = absent(left, right, rules.channels);
         reasons.extend(layout_reasons(left, right, &rules));
         let mut plan = Plan {
@@ -47,7 +54,8 @@ impl Plan {
             reasons,
             ends: Ends::default(),
             alignment: None,
-            digests_compare: left.digest() == right.digest(),
+            // A renamed field is compared with another one than its digest has in its place.
+            digests_compare: left.digest() == right.digest() && renames == 0,
             asked: asked(options, &policy),
         };
         match &options.align {
@@ -215,16 +223,20 @@ fn layout_reasons(left: &Layout, right: &Layout, rules: &Rules) -> Vec<Reason> {
     };
     let parts = |layout: &Layout| layout.spec().checkpoint.clone().unwrap_or_default();
     let (a, b) = (parts(left), parts(right));
-    let concerns = |difference: &LayoutDifference| match (difference.channel, difference.what.as_str()) {
-        // Checkpoints carry a value for each stream and kind, and events name kinds, by their numbers.
-        (Some(Channel::Rng), _) => both(Channel::Rng) || both(Channel::Checkpoint) && (a.rng_state || b.rng_state),
-        (Some(Channel::Entities), _) => {
-            let counted = a.entity_counts || b.entity_counts;
-            both(Channel::Entities) || both(Channel::Events) || both(Channel::Checkpoint) && counted
-        }
+    let checkpoints = both(Channel::Checkpoint) && !rules.maps_table(left, right, "checkpoint");
+    let of_channel = |difference: &LayoutDifference| match (difference.channel, difference.what.as_str()) {
         (Some(channel), _) => both(channel),
         (None, "players") => both(Channel::Step),
         (None, _) => both(Channel::Calls) || both(Channel::Timing),
+    };
+    // Checkpoints carry a value for each stream and kind, and events name kinds by their numbers. That the declaration's own
+    // channel is left out is no answer to them.
+    let of_others = |difference: &LayoutDifference| match difference.channel {
+        Some(Channel::Rng) => checkpoints && (a.rng_state || b.rng_state),
+        Some(Channel::Entities) => {
+            checkpoints && (a.entity_counts || b.entity_counts) || both(Channel::Events) && !same_kinds(left, right)
+        }
+        _ => false,
     };
     let reason = |difference: LayoutDifference| Reason {
         code: ReasonCode::LayoutDiffers,
@@ -233,7 +245,14 @@ fn layout_reasons(left: &Layout, right: &Layout, rules: &Rules) -> Vec<Reason> {
         candidate: difference.candidate,
     };
     let differences = left.differences(right).into_iter();
-    differences.filter(|difference| concerns(difference) && !rules.excuses(difference)).map(reason).collect()
+    let concerns =
+        |difference: &LayoutDifference| of_channel(difference) && !rules.excuses(difference) || of_others(difference);
+    differences.filter(concerns).map(reason).collect()
+}
+
+/// Whether entity kinds have the same numbers, as far as both have them.
+fn same_kinds(left: &Layout, right: &Layout) -> bool {
+    left.entity_kinds().iter().zip(right.entity_kinds()).all(|(left, right)| left.name == right.name)
 }
 
 fn no_common_ticks(reference: &TraceIndex, candidate: &TraceIndex, window: Window) -> Reason {

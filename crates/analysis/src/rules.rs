@@ -23,7 +23,7 @@ pub(crate) struct Rules {
     pub(crate) tolerances: Vec<Within>,
     pub(crate) renamed: Vec<Renamed>,
     /// Tables whose columns were matched by their names, because the layouts differ in them.
-    mapped: Vec<String>,
+    mapped: Vec<(Channel, String)>,
     /// For each rule of the policy, whether a compared field that it names can have the tolerance; `None` before one did.
     fits: Vec<Option<bool>>,
 }
@@ -104,7 +104,7 @@ impl Rules {
                 continue;
             }
             if let Some(reason) = all_out {
-                rules.leave_out_table(own_name(left, id), reason);
+                rules.leave_out_table(schema.channel, own_name(left, id), reason);
             } else if let Some(other) = right.tables().iter().position(|table| table.name == schema.name) {
                 rules.table(left, right, (id, TableId(other)), &fields, policy)?;
             }
@@ -114,7 +114,7 @@ impl Rules {
             let all_out = note_rules(policy, &own_name(right, id), &fields(right, id), &mut used);
             let known = left.tables().iter().any(|table| table.name == schema.name);
             if let Some(reason) = all_out.filter(|_| !known && channels.contains(schema.channel)) {
-                rules.leave_out_table(own_name(right, id), reason);
+                rules.leave_out_table(schema.channel, own_name(right, id), reason);
             }
         }
         // A channel all of whose tables are left out is not compared, whoever declares it.
@@ -188,16 +188,16 @@ impl Rules {
         }
         // Otherwise the difference between the layouts is a reason not to compare.
         if all_matched && schema.columns != theirs.columns {
-            self.mapped.push(own);
+            self.mapped.push((schema.channel, own));
             self.exact = false;
         }
         self.tables.push(table);
         Ok(())
     }
 
-    fn leave_out_table(&mut self, own: String, reason: String) {
+    fn leave_out_table(&mut self, channel: Channel, own: String, reason: String) {
         self.masks.push(Mask { what: own.clone(), reason });
-        self.mapped.push(own);
+        self.mapped.push((channel, own));
         self.exact = false;
     }
 
@@ -267,12 +267,21 @@ impl Rules {
         Ok(CellRule::Within(tolerance))
     }
 
-    /// Whether a difference between the layouts is one that the policy maps away.
+    /// Whether a difference between the layouts is one that the policy maps away within its own channel.
     pub(crate) fn excuses(&self, difference: &LayoutDifference) -> bool {
-        self.mapped.iter().any(|table| {
+        self.mapped.iter().any(|(channel, table)| {
             let rest = difference.what.strip_prefix(table.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            // Kinds of entities are tables of their own, and their names may have dots in them.
+            let is_of_table =
+                rest.is_some_and(|rest| rest.is_empty() || *channel != Channel::Entities && rest.starts_with('.'));
+            difference.channel == Some(*channel) && is_of_table
         })
+    }
+
+    /// Whether every column of a table has its partner or is left out.
+    pub(crate) fn maps_table(&self, left: &Layout, right: &Layout, name: &str) -> bool {
+        let columns = |layout: &Layout| layout.tables().iter().find(|t| t.name == name).map(|t| t.columns.clone());
+        columns(left) == columns(right) || self.mapped.iter().any(|(_, table)| table == name)
     }
 }
 
@@ -371,7 +380,9 @@ fn is_measure(kind: TableKind, is_key: bool, field: &Named, tolerance: Tolerance
         TableKind::Calls | TableKind::Events => field.member.is_none(),
         TableKind::Memory => true,
         TableKind::Timing => field.column == cdt_schema::columns::timing::STAGE,
-        TableKind::State | TableKind::Entities(_) | TableKind::Checkpoint => is_key,
+        // Digests and states of generators are patterns of bits.
+        TableKind::Checkpoint => !["fuel", "entity_counts.", "counters."].iter().any(|part| field.name.contains(part)),
+        TableKind::State | TableKind::Entities(_) => is_key,
     };
     match tolerance {
         Tolerance::Ulp(_) => is_float && !is_named,

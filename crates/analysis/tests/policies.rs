@@ -5,8 +5,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cdt_analysis::{CauseClass, DiffOptions, DiffReport, Policy, ReasonCode, Verdict, diff};
-use cdt_schema::{Channel, ChannelSet, Field, Layout, LayoutSpec, Scalar, ScalarType, Tick};
+use cdt_analysis::{Align, CauseClass, DiffOptions, DiffReport, Policy, ReasonCode, Verdict, diff};
+use cdt_schema::{
+    Channel, ChannelSet, Checkpoint, CheckpointLayout, EntityKind, Field, Layout, LayoutSpec, RngAlgorithm, RngStream,
+    Scalar, ScalarType, Tick,
+};
 use cdt_testkit::{PlainTick, Scene, full_layout, meta, write_full, write_plain};
 use cdt_trace::{Encoder, Options, Trace, Unwatched};
 
@@ -174,6 +177,86 @@ fn a_policy_maps_layouts_onto_each_other() {
     assert_eq!(masks, ["state.hp", "state.health"]);
     // Half a map is none.
     assert_eq!(compare(&leave_out("state.hp")).verdict, Verdict::NotComparable);
+}
+
+#[test]
+fn fields_that_trade_names_are_compared_crosswise() {
+    let reference = named(["x", "y"], |_| [1, 2]);
+    let swapped = policy(
+        "[[rename]]\nreference = \"state.x\"\ncandidate = \"state.y\"\nreason = \"a\"\n\
+         [[rename]]\nreference = \"state.y\"\ncandidate = \"state.x\"\nreason = \"b\"",
+    );
+    let verdict = |candidate: &Trace<Vec<u8>>| diff(&reference, candidate, &swapped, &Unwatched).unwrap().verdict;
+    assert_eq!(verdict(&named(["x", "y"], |_| [1, 2])), Verdict::Diverged, "the digests are the same");
+    assert_eq!(verdict(&named(["x", "y"], |_| [2, 1])), Verdict::Equal);
+}
+
+/// A run with an rng stream and entity kinds of these names, of which checkpoints and events tell.
+fn telling(stream: &str, kinds: &[(&str, &[&str])]) -> Trace<Vec<u8>> {
+    let field = |name: &&str| Field { name: (*name).to_owned(), scalar_type: ScalarType::U32 };
+    let kind = |(name, fields): &(&str, &[&str])| EntityKind {
+        name: (*name).to_owned(),
+        fields: fields.iter().map(field).collect(),
+    };
+    let spec = LayoutSpec {
+        rng: Some(vec![RngStream { name: stream.to_owned(), algorithm: RngAlgorithm::Opaque }]),
+        entities: Some(kinds.iter().map(kind).collect()),
+        checkpoint: Some(CheckpointLayout { rng_state: true, ..CheckpointLayout::default() }),
+        events: Some(Vec::new()),
+        ..LayoutSpec::default()
+    };
+    let mut encoder = Encoder::new(&meta(), Arc::new(Layout::new(spec).unwrap()), Options::LIVE);
+    let checkpoint = Checkpoint { digests: &[], rng_state: &[7], entity_counts: &[], fuel: None, counters: &[] };
+    for tick in 0..10 {
+        encoder.append(Tick(tick), |t| t.checkpoint(&checkpoint)).unwrap();
+    }
+    open(encoder.finish("complete").0)
+}
+
+#[test]
+fn what_is_left_out_of_one_channel_is_not_waived_in_another() {
+    let verdict = |reference: &Trace<Vec<u8>>, candidate: &Trace<Vec<u8>>, rules: &str| {
+        diff(reference, candidate, &policy(rules), &Unwatched).unwrap().verdict
+    };
+    let out = |what: &str| format!("[[leave_out]]\nwhat = \"{what}\"\nreason = \"a test\"\n");
+    let (a, b) = (telling("main", &[]), telling("other", &[]));
+    assert_eq!(verdict(&a, &b, &out("rng")), Verdict::NotComparable, "checkpoints have states of other streams");
+    assert_eq!(
+        verdict(&a, &b, &(out("rng") + &out("checkpoint.rng_state.*"))),
+        Verdict::NotComparable,
+        "nothing is left"
+    );
+    let (a, b) = (telling("main", &[("creature", &["x"])]), telling("main", &[("rocket", &["x"])]));
+    let kinds = out("entities.creature") + &out("entities.rocket");
+    assert_eq!(verdict(&a, &b, &kinds), Verdict::NotComparable, "events name kinds by number");
+    assert_eq!(verdict(&a, &b, &(kinds + &out("events"))), Verdict::Equal);
+    // A kind whose name begins with another's is another kind.
+    let kinds = |second: &'static [&'static str]| telling("main", &[("box", &["x"]), ("box.small", second)]);
+    let rename = "[[rename]]\nreference = \"entities.box.x\"\ncandidate = \"entities.box.y\"\nreason = \"a\"\n";
+    let renamed = telling("main", &[("box", &["y"]), ("box.small", &["x"])]);
+    assert_eq!(verdict(&kinds(&["x"]), &renamed, rename), Verdict::Equal);
+    assert_eq!(verdict(&kinds(&["x", "secret"]), &renamed, rename), Verdict::NotComparable);
+}
+
+#[test]
+fn digests_have_no_tolerance() {
+    let trace = open(write_full(20, 1, Options::LIVE));
+    let asked = |what: &str| diff(&trace, &trace, &within(what, "absolute = 1e30"), &Unwatched);
+    assert!(asked("checkpoint.state_digest").is_err());
+    assert!(asked("checkpoint.rng_state.*").is_err());
+    let report = asked("checkpoint").unwrap();
+    let within = report.policy.tolerances.iter().map(|within| within.what.as_str());
+    assert!(
+        within.clone().count() > 0
+            && within.clone().all(|what| !what.contains("digest") && !what.contains("rng_state"))
+    );
+}
+
+#[test]
+fn ends_are_not_compared_where_ticks_are_aligned() {
+    let trace = open(write_full(20, 1, Options::LIVE));
+    let options = DiffOptions { align: Align::Rng, whole: true, ..DiffOptions::default() };
+    assert!(diff(&trace, &trace, &options, &Unwatched).unwrap_err().to_string().contains("--whole"));
 }
 
 #[test]

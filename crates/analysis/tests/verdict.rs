@@ -180,9 +180,8 @@ fn channels_that_name_others_by_number_need_the_same_others() {
     let mut fewer = full.clone();
     fewer.rng.as_mut().unwrap().pop();
     let reference = written(full);
-    for (other, channel) in
-        [(&swapped, Channel::Events), (&swapped, Channel::Checkpoint), (&fewer, Channel::Checkpoint)]
-    {
+    // The counts of a checkpoint have the names of kinds, and are compared by them.
+    for (other, channel) in [(&swapped, Channel::Events), (&fewer, Channel::Checkpoint)] {
         let channels = Some([channel].into_iter().collect());
         let report = compare(&reference, &written(other.clone()), &DiffOptions { channels, ..DiffOptions::default() });
         let differs = report.reasons.iter().any(|reason| reason.code == ReasonCode::LayoutDiffers);

@@ -227,7 +227,7 @@ Examples:
   cdt diff ref.cdt cand.cdt --prove             would this comparison see a wrong value?
   cdt diff --follow ref.cdt cand.cdt.partial    while the candidate still runs
   cdt diff ref.cdt cand.cdt --json | jq .first_sustained
-  git bisect run sh -c 'make cand.cdt && cdt diff --git-bisect ref.cdt cand.cdt'")]
+  git bisect run sh -c 'make cand.cdt || exit 125; cdt diff --git-bisect ref.cdt cand.cdt'")]
 pub struct Diff {
     #[command(flatten)]
     pub comparison: Comparison,

@@ -10,20 +10,41 @@ mod terminal;
 mod text;
 mod watch;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    // Any code between 1 and 127 but this one would blame a commit for what is wrong with the question.
+    let is_bisecting = std::env::args_os().any(|word| word == "--git-bisect");
+    let refused = if is_bisecting { exit::Exit::Skip } else { exit::Exit::CouldNot };
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let is_asked_for = !error.use_stderr();
+            return match error.print() {
+                Ok(()) if is_asked_for => exit::Exit::Yes,
+                _ => refused,
+            }
+            .into();
+        }
+    };
     let terminal = terminal::Terminal::new(args.color);
     watch::catch_interrupts();
     // Every complete run of a session keeps a file open until all get their names, and the usual limit is 1,024. Where it
     // cannot be raised, the file that does not open is told.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let exit = commands::run(&args.command, &terminal).unwrap_or_else(|failure| {
-        terminal.complain(&failure.to_string());
-        exit::Exit::CouldNot
-    });
-    exit.into()
+    let work = || commands::run(&args.command, &terminal);
+    let done = if is_bisecting { std::panic::catch_unwind(AssertUnwindSafe(work)) } else { Ok(work()) };
+    match done {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(failure)) => {
+            terminal.complain(&failure.to_string());
+            refused
+        }
+        // The panic has said what it is.
+        Err(_) => refused,
+    }
+    .into()
 }

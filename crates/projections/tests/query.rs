@@ -269,3 +269,21 @@ fn a_query_stops_on_request() {
     let mut query = Query::start(full(500, 5), "SELECT * FROM entities.creature", Window::ALL).unwrap();
     assert_eq!(query.next(&Stop).unwrap_err().kind(), QueryErrorKind::Stopped);
 }
+
+#[test]
+fn a_filter_behind_a_limit_sees_what_the_limit_lets_through() {
+    let trace = full(5, 5);
+    let rows = |sql: &str| csv(&trace, sql).lines().count() - 1;
+    assert_eq!(rows("SELECT tick FROM (SELECT tick FROM state LIMIT 3) WHERE tick > 3"), 0);
+    assert_eq!(rows("WITH few AS (SELECT tick FROM state LIMIT 3) SELECT tick FROM few WHERE tick >= 2"), 1);
+    assert_eq!(rows("SELECT tick FROM (SELECT tick FROM state WHERE tick > 1 LIMIT 3) WHERE tick > 3"), 1);
+}
+
+#[test]
+fn a_call_without_a_result_has_none() {
+    let trace = full(40, 5);
+    let rows = |sql: &str| csv(&trace, sql).lines().count() - 1;
+    assert!(rows("SELECT tick FROM calls WHERE result IS NULL") > 0);
+    assert_eq!(rows("SELECT tick FROM calls WHERE result = ''"), 0);
+    assert!(rows("SELECT tick FROM calls WHERE args = ''") > 0);
+}

@@ -365,7 +365,11 @@ fn certificate(page: &mut Page<'_>, report: &DiffReport) {
             sticking_out.map(|(ticks, place)| format!("{} {place}", counted(*ticks, "tick"))).collect();
         if !text.is_empty() {
             let text = text.join(" and ");
-            let hint = if report.compared.whole { "" } else { "; --whole makes that a difference" };
+            let hint = if report.compared.whole || report.alignment.is_some() {
+                ""
+            } else {
+                "; --whole makes that a difference"
+            };
             page.field("ends", &format!("the {name} alone has {text} those that both have{hint}"));
         }
     }

@@ -1,8 +1,8 @@
 //! From the columns of a block to those of polars: whole buffers are handed over, nothing is converted value by value that
 //! need not be.
 
-use cdt_schema::columns::events;
-use cdt_schema::{Column as Lanes, Rows, Scalar, ScalarType, Table};
+use cdt_schema::columns::{calls, events};
+use cdt_schema::{Column as Lanes, Rows, Scalar, ScalarType, Table, TableKind};
 use polars::prelude::{
     BinaryChunked, BooleanChunked, ChunkTake, ChunkedArray, Column, DataFrame, Float32Type, Float64Type, IdxCa,
     Int32Type, Int64Type, IntoColumn, IntoSeries, NewChunkedArray, PlSmallStr, PolarsResult, Scalar as PolarsScalar,
@@ -88,11 +88,12 @@ fn derived(column: &ViewColumn, view: &View, rows: &Rows) -> PolarsResult<Option
             UInt32Chunked::from_iter_options(name, (0..table.rows()).map(value)).into_column()
         }
         Origin::Text(number) => {
+            let is_result = rows.layout().tables()[view.table.0].kind == TableKind::Calls && *number == calls::RESULT;
             let text = |row: usize| match cell(rows, view.table, *number, row) {
-                crate::Value::List(members) if members.is_empty() => String::new(),
-                value => value.to_string(),
+                crate::Value::List(members) if members.is_empty() => (!is_result).then(String::new),
+                value => Some(value.to_string()),
             };
-            StringChunked::from_iter_values(name, (0..table.rows()).map(text)).into_column()
+            StringChunked::from_iter_options(name, (0..table.rows()).map(text)).into_column()
         }
         Origin::Member { column: number, index, scalar_type } => {
             let (kind, only) = view.only.expect("only tables of one kind have members");

@@ -68,7 +68,7 @@ pub(super) fn needs(query: LazyFrame, views: &[View]) -> PolarsResult<BTreeMap<u
     while let Some(node) = stack.pop() {
         let ir = plan.lp_arena.get(node);
         stack.extend(ir.inputs());
-        let IR::Scan { scan_type, predicate, output_schema, .. } = ir else { continue };
+        let IR::Scan { scan_type, predicate, output_schema, unified_scan_args, .. } = ir else { continue };
         let FileScanIR::Anonymous { function, .. } = &**scan_type else { continue };
         let Some(described) = function.as_any().downcast_ref::<Described>() else { continue };
         let view = &views[described.view];
@@ -81,7 +81,9 @@ pub(super) fn needs(query: LazyFrame, views: &[View]) -> PolarsResult<BTreeMap<u
             let index = view.columns.iter().position(|column| column.name == *name);
             columns[index.expect("the optimizer knows the table's columns")] = true;
         }
-        let need = Need { columns, window: predicate.map_or(Window::ALL, |node| ticks(node, &plan.expr_arena)) };
+        // A filter behind a LIMIT sees only the rows that the limit lets through, and those come first.
+        let bounds = predicate.filter(|_| unified_scan_args.pre_slice.is_none());
+        let need = Need { columns, window: bounds.map_or(Window::ALL, |node| ticks(node, &plan.expr_arena)) };
         match needs.get_mut(&described.view) {
             Some(other) => other.join(&need),
             None => drop(needs.insert(described.view, need)),
