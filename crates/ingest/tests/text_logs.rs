@@ -337,6 +337,27 @@ fn bad_format_strings_are_told() {
 }
 
 #[test]
+fn a_number_is_read_whole_or_not_at_all() {
+    let mut said = String::new();
+    for (format, line) in [
+        ("t={t:f32}{*}", "t=16.6ms"),
+        ("t={t:f32}ms", "t=16.6ms"),
+        ("x={x:f32}{*}", "x=1e40 y"),
+        ("x={x:f32} y", "x=-1.5e-3 y"),
+        ("p={x:f32}-{y:f32}", "p=1.5-2.5"),
+        ("took {x:f32}.{*}", "took 1.25. next"),
+        ("v={v:i32},{w:u64}", "v=-7,18446744073709551615"),
+        ("v={v:u32}!", "v=4294967296!"),
+        ("{a:u32}", "-5"),
+        ("{a:u32} {b:u32}", "1.5 2"),
+        ("{a:bool}", "true"),
+    ] {
+        said.push_str(&format!("{format}  of  {line}\n{}", by_format(format, format!("{line}\n").as_bytes())));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
 fn a_format_string_reads_the_logs_of_others() {
     let Some(data) = real_logs() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -117,6 +117,10 @@ impl GrowingTrace {
         self.finished = self.follower.want().is_none();
         if self.finished {
             self.len = self.follower.end();
+            if len > self.len {
+                let rule = format!("{} bytes stand behind the end of the trace", len - self.len);
+                return Err(Error::damaged(self.len, rule).in_file(&self.name));
+            }
         }
         Ok(self.follower.end() > before)
     }

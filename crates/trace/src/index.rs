@@ -333,7 +333,7 @@ impl Partial {
         for entry in record.segments.iter() {
             let entry = (entry.offset.to_native(), entry.head_len.to_native(), entry.ticks.to_native());
             inside(entry.0, entry.1)?;
-            if self.segments.last().is_some_and(|last| last.0 >= entry.0) {
+            if self.segments.last().is_some_and(|last| last.0 + SECTION_HEADER + u64::from(last.1) > entry.0) {
                 return Err(damaged("the segments are out of order".to_owned()));
             }
             self.segments.push(entry);
@@ -341,8 +341,9 @@ impl Partial {
         for entry in record.loss.iter() {
             let entry = (entry.offset.to_native(), entry.head_len.to_native());
             inside(entry.0, entry.1)?;
-            // Each once: a small file must not ask for a large memory by naming one section very often.
-            if self.losses.last().is_some_and(|last| last.0 >= entry.0) {
+            // Each byte once: a small file must not ask for a large memory by naming one section very often, or such as
+            // share their bytes.
+            if self.losses.last().is_some_and(|last| last.0 + SECTION_HEADER + u64::from(last.1) > entry.0) {
                 return Err(damaged("the entries of the loss ledger are out of order".to_owned()));
             }
             self.losses.push(entry);

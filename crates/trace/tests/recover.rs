@@ -292,6 +292,11 @@ fn a_growing_trace_that_is_damaged_cut_or_foreign_is_told() {
     let mut finished = GrowingTrace::open(&path).unwrap();
     assert!(finished.is_finished() && !finished.advance(&Unwatched).unwrap());
     assert_eq!((finished.ticks(), finished.snapshot(Some("why")).unwrap().unwrap().index().loss.len()), (100, 0));
+    // Another trace behind the end of this one.
+    fs::write(&path, [&whole[..], &whole[..]].concat()).unwrap();
+    let (_, message) =
+        refused(GrowingTrace::open(&path).and_then(|mut trace| trace.advance(&Unwatched)), folder.path());
+    assert!(message.contains("stand behind the end of the trace"), "{message}");
     fs::write(&path, &whole[..block.tail.end]).unwrap();
     let mut growing = GrowingTrace::open(&path).unwrap();
     growing.advance(&Unwatched).unwrap();

@@ -97,14 +97,37 @@ impl Notation {
                 if spaces > 0 && ty != ScalarType::Bool {
                     return self.read(&text[spaces..]).map(|(value, len)| (value, spaces + len));
                 }
-                let found = run(|c| c.is_ascii_alphanumeric() || "+-._".contains(c));
-                plain(ty, found).map(|value| (value, found.len())).or_else(|| {
-                    let found = run(|c| c.is_ascii_digit() || c == '-');
-                    plain(ty, found).map(|value| (value, found.len()))
-                })
+                let found = match ty {
+                    ScalarType::Bool => run(|c| c.is_ascii_alphanumeric()),
+                    ScalarType::F32 | ScalarType::F64 => &text[..float_len(text)],
+                    _ => &text[..integer_len(text)],
+                };
+                plain(ty, found).map(|value| (value, found.len()))
             }
         }
     }
+}
+
+/// Bytes of the integer that a text begins with.
+fn integer_len(text: &str) -> usize {
+    let sign = usize::from(text.starts_with(['+', '-']));
+    sign + digits_len(&text[sign..])
+}
+
+/// Bytes of the number that a text begins with: a fraction and an exponent belong to it when they have digits.
+fn float_len(text: &str) -> usize {
+    let mut len = integer_len(text);
+    let fraction = text[len..].strip_prefix('.').map_or(0, digits_len);
+    if fraction > 0 {
+        len += 1 + fraction;
+    }
+    let exponent = text[len..].strip_prefix(['e', 'E']).map_or(0, integer_len);
+    let has_digits = text[..len + usize::from(exponent > 0) + exponent].ends_with(|c: char| c.is_ascii_digit());
+    if exponent > 0 && has_digits { len + 1 + exponent } else { len }
+}
+
+fn digits_len(text: &str) -> usize {
+    text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len()
 }
 
 /// A value in its type's decimal notation.
@@ -172,7 +195,9 @@ impl LineFormat {
     /// Reads a line. A prefix before its first part (a logger's, a line number) is passed over.
     pub(super) fn read(&self, line: &str) -> Reading {
         let mut best: Option<Attempt<'_>> = None;
-        let starts = |at: &usize| line[..*at].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+        // Not within a word or a number.
+        let within = |before: char| before.is_alphanumeric() || "+-._".contains(before);
+        let starts = |at: &usize| line[..*at].chars().next_back().is_none_or(|before| !within(before));
         for (start, _) in line.char_indices().filter(|(at, _)| starts(at)) {
             let mut attempt = Attempt {
                 line,

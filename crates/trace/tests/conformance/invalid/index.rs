@@ -117,6 +117,11 @@ fn losses() -> Vec<Case> {
             let entry = named(bytes, all).remove(0);
             bytes[entry.start + 8] += 1;
         }),
+        sealed("losses-that-share-bytes", &good, |bytes, all| {
+            let entries = named(bytes, all);
+            let apart = u32_at(bytes, entries[1].start) - u32_at(bytes, entries[0].start);
+            put_u32(bytes, entries[0].start + 8, apart);
+        }),
         rebuilt("loss-with-tail", &good, |parts| parts.section(b"LOSS", 0).tail.push(0)),
     ]
 }
