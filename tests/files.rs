@@ -174,7 +174,7 @@ fn a_killed_writer_is_recovered_and_its_loss_is_told_by_every_command() {
     // A complete trace under the name of an unfinished one is only given its name.
     std::fs::copy(path.join("reference.cdt"), path.join("done.cdt.partial")).unwrap();
     let out = expect(path, 0, "recover done.cdt.partial");
-    assert!(out.contains("nothing is lost: the trace is complete"), "{out}");
+    assert!(out.contains("nothing is left out: the trace was complete"), "{out}");
     assert!(std::fs::read(path.join("done.cdt")).unwrap() == std::fs::read(path.join("reference.cdt")).unwrap());
 }
 

@@ -115,6 +115,11 @@ impl Follower {
         self.last_tick
     }
 
+    /// Whether the section that comes next may be an entry of the loss ledger, for all that was read of it.
+    pub(crate) fn may_be_at_a_loss(&self) -> bool {
+        matches!(self.state, State::Header | State::Section(Tag::Loss, _))
+    }
+
     /// Takes the bytes of the wanted range and gives the section that they complete, if they do.
     ///
     /// # Errors

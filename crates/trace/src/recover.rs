@@ -11,7 +11,7 @@ use cdt_schema::{Digest, Tick};
 use crate::file::unreadable;
 use crate::follow::{Follower, Section};
 use crate::index_writer::SectionWriter;
-use crate::{Error, ErrorKind, Finished, Loss, LossKind, NewFile, Source, Trace, Watch};
+use crate::{Error, ErrorKind, Finished, Loss, LossKind, NewFile, Source, Trace, TraceIndex, Watch};
 
 /// Why the run ended, where nobody knows.
 pub(crate) const UNKNOWN_END: &str = "unknown";
@@ -24,7 +24,8 @@ pub struct Recovery {
     sections: Option<SectionWriter>,
     first_tick: Option<Tick>,
     ticks: u64,
-    losses: usize,
+    /// The ledger of the broken trace, as far as it was read.
+    ledger: Vec<Loss>,
     footer: Option<(Digest, usize, String)>,
     fault: Option<Error>,
 }
@@ -36,8 +37,10 @@ pub struct Recovered {
     pub ticks: u64,
     /// The first and the last of them.
     pub bounds: (Tick, Tick),
-    /// What is lost; `None` when the trace was complete.
+    /// What is lost of it; `None` when the trace was complete.
     pub loss: Option<Loss>,
+    /// The loss ledger of what was brought back: what the broken trace had in its own, then `loss`.
+    pub ledger: Vec<Loss>,
     /// Bytes of the broken trace that are in none of its whole sections.
     pub left_out: u64,
     /// Digest of what was brought back.
@@ -90,8 +93,8 @@ impl Recovery {
                 self.follower.recycle(rows);
             }
             Section::Loss { loss, .. } => {
-                self.losses += 1;
                 sections.loss(&loss);
+                self.ledger.push(loss);
             }
             Section::Footer { content_digest, losses, end_reason } => {
                 self.footer = Some((content_digest, losses, end_reason));
@@ -106,38 +109,50 @@ impl Recovery {
         self.sections.as_mut().map_or_else(Vec::new, SectionWriter::take_output)
     }
 
-    /// Ends the whole trace. `len` is the broken one's length in bytes, `last` its last tick, if anybody knows.
+    /// Ends the whole trace. `len` is the broken one's length in bytes, `index` its index, if that is whole: it tells the last
+    /// tick, and the losses that stand behind the damage.
     ///
     /// # Errors
     /// There is no whole block, so nothing can be brought back.
-    pub fn finish(mut self, len: u64, last: Option<Tick>) -> Result<(Vec<u8>, Recovered), Error> {
+    pub fn finish(mut self, len: u64, index: Option<&TraceIndex>) -> Result<(Vec<u8>, Recovered), Error> {
         let bounds = self.first_tick.zip(self.follower.last_tick());
         let Some((bounds, mut sections)) = bounds.zip(self.sections.take()) else {
             let why = self.fault.as_ref().map_or("it ends before its first block does", Error::fault);
             return Err(Error::new(ErrorKind::Incomplete, format!("nothing can be brought back: {why}")));
         };
         let left_out = len.saturating_sub(self.follower.end());
-        let loss = self.loss(bounds, sections.content_digest(), len, last);
-        loss.iter().for_each(|loss| sections.loss(loss));
+        let loss = self.loss(bounds, sections.content_digest(), len, index);
+        let behind = index.and_then(|index| index.loss.get(self.ledger.len()..)).unwrap_or_default();
+        for loss in behind.iter().chain(&loss) {
+            sections.loss(loss);
+            self.ledger.push(loss.clone());
+        }
         let end_reason = self.footer.map_or(UNKNOWN_END.to_owned(), |(_, _, end_reason)| end_reason);
         let content_digest = sections.end(&end_reason);
-        let recovered = Recovered { ticks: self.ticks, bounds, loss, left_out, content_digest };
+        let recovered = Recovered { ticks: self.ticks, bounds, loss, ledger: self.ledger, left_out, content_digest };
         Ok((sections.take_output(), recovered))
     }
 
-    fn loss(&self, (first, end): (Tick, Tick), content: Digest, len: u64, last: Option<Tick>) -> Option<Loss> {
+    fn loss(&self, (first, end): (Tick, Tick), content: Digest, len: u64, index: Option<&TraceIndex>) -> Option<Loss> {
         let at = self.follower.end();
         let rest = len.saturating_sub(at);
         let next = end.next().unwrap_or(end);
         let (from, to, detail) = match (&self.footer, &self.fault) {
-            (Some((told, losses, _)), _) if (*told, *losses) == (content, self.losses) => return None,
+            (Some((told, losses, _)), _) if (*told, *losses) == (content, self.ledger.len()) => return None,
             (Some(_), _) => {
                 let detail = "sections are missing: the footer tells of other ticks or losses than there are";
                 (first, Some(end), detail.to_owned())
             }
             (None, Some(fault)) => {
                 let detail = format!("{}; {rest} bytes from byte {at} on are left out", fault.fault());
-                (next, last.filter(|&last| last >= next), detail)
+                match index {
+                    Some(index) => {
+                        (next, index.tick_range().map(|(_, last)| last).filter(|&last| last >= next), detail)
+                    }
+                    // What cannot be read may be an entry of the ledger, which tells of any ticks.
+                    None if self.follower.may_be_at_a_loss() => (first, None, detail),
+                    None => (next, None, detail),
+                }
             }
             (None, None) if rest == 0 => (next, None, "its writer was stopped before it wrote an end".to_owned()),
             (None, None) => {
@@ -191,10 +206,10 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
             file.write_all(&ready).map_err(|error| Error::io(out, "write the trace", &error))?;
         }
     }
-    // Only of a trace with an end is it known how far it went.
-    let known = || Trace::open(path).ok()?.index().tick_range().map(|(_, last)| last);
-    let last = recovery.fault.is_some().then(known).flatten();
-    let (ready, recovered) = recovery.finish(len, last).map_err(|error| error.in_file(path))?;
+    // Only of a trace with an end is it known how far it went, and what it had lost.
+    let whole = recovery.fault.is_some().then(|| Trace::open(path).ok()).flatten();
+    let (ready, recovered) =
+        recovery.finish(len, whole.as_ref().map(Trace::index)).map_err(|error| error.in_file(path))?;
     let unfinished = unfinished.expect("a trace with a block has a beginning");
     Ok((Finished::new(unfinished, &ready, recovered.content_digest)?, recovered))
 }

@@ -5,12 +5,14 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Scalar, Tick};
 use cdt_testkit::surgery::{Section, seal, sections};
-use cdt_testkit::{Numbers, write_full};
+use cdt_testkit::{Numbers, Scene, full_layout, meta, plain_layout, write_full};
 use cdt_trace::{
-    Error, ErrorKind, GrowingTrace, LossKind, Options, Recovered, Recovery, Trace, Unwatched, WriterState, recover,
+    Encoder, Error, ErrorKind, GrowingTrace, Loss, LossKind, Options, Recovered, Recovery, Trace, Unwatched,
+    WriterState, recover,
 };
 
 const BLOCK_TICKS: usize = 8;
@@ -29,13 +31,18 @@ fn brought_back(bytes: &[u8]) -> Result<(Vec<u8>, Recovered), Error> {
         recovery.feed(&bytes[at(range.start)..at(range.end)])?;
         out.extend(recovery.take_output());
     }
-    let (end, recovered) = recovery.finish(len, None)?;
+    let index = open_if_whole(bytes);
+    let (end, recovered) = recovery.finish(len, index.as_ref().map(Trace::index))?;
     out.extend(end);
     Ok((out, recovered))
 }
 
 fn open(bytes: &[u8]) -> Trace<Vec<u8>> {
     Trace::from_source(bytes.to_vec(), Path::new("recovered")).unwrap()
+}
+
+fn open_if_whole(bytes: &[u8]) -> Option<Trace<Vec<u8>>> {
+    Trace::from_source(bytes.to_vec(), Path::new("broken")).ok()
 }
 
 /// Reads every row, digest and summary.
@@ -114,6 +121,29 @@ fn damage_costs_what_stands_behind_it_and_digests_cost_nothing() {
         let (bytes, recovered) = brought_back(&damaged(at)).unwrap();
         assert!(bytes == whole && recovered.loss.is_none(), "digests are made anew");
     }
+    // A ledger that stands behind the damage is in the index, and what cannot be read of it may tell of any tick.
+    let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), Options { block_ticks: 2, ..Options::LIVE });
+    let mut scene = Scene::new(1);
+    for tick in 0..10 {
+        encoder.append(Tick(tick), |tick| scene.fill(tick)).unwrap();
+    }
+    let early = Loss { kind: LossKind::CappedRows, from: Tick(0), to: Some(Tick(0)), detail: "full".to_owned() };
+    encoder.record_loss(&early);
+    let lossy = encoder.finish("complete").0;
+    let parts = sections(&lossy);
+    let mut bytes = lossy.clone();
+    bytes[of(&parts, b"BLCK")[3].tail.start] ^= 1;
+    let (whole_again, recovered) = brought_back(&bytes).unwrap();
+    assert_eq!((recovered.ticks, recovered.ledger.len(), &recovered.ledger[0]), (6, 2, &early));
+    assert_eq!(open(&whole_again).index().loss, recovered.ledger);
+    for at in [of(&parts, b"LOSS")[0].head.start + 1, of(&parts, b"LOSS")[0].start] {
+        let mut bytes = lossy.clone();
+        bytes[at] ^= 1;
+        let loss = brought_back(&bytes).unwrap().1.loss.unwrap();
+        assert_eq!((loss.from, loss.to), (Tick(0), None));
+    }
+    let recovered = brought_back(&lossy).unwrap().1;
+    assert_eq!((recovered.loss, recovered.ledger), (None, vec![early]), "complete, and lossy as it was");
     // A block that is gone as a whole is missed by the footer's digest.
     let mut without = whole.clone();
     without.drain(block.start..block.tail.end);
@@ -235,8 +265,8 @@ fn a_growing_trace_is_read_as_far_as_it_is_whole() {
 
 #[test]
 fn a_long_trace_comes_back_over_all_of_its_segments() {
-    let layout = std::sync::Arc::new(cdt_testkit::plain_layout());
-    let mut encoder = cdt_trace::Encoder::new(&cdt_testkit::meta(), layout, Options::LIVE);
+    let layout = Arc::new(plain_layout());
+    let mut encoder = Encoder::new(&meta(), layout, Options::LIVE);
     for tick in 0..200_000u32 {
         let values = [Scalar::U32(tick / 9), Scalar::F32(0.5)];
         encoder.append::<cdt_schema::RowError>(Tick(tick), |builder| builder.state(&values)).unwrap();
@@ -308,14 +338,8 @@ fn a_growing_trace_that_is_damaged_cut_or_foreign_is_told() {
 fn a_writer_is_seen_at_work_and_gone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.cdt.partial");
-    let layout = std::sync::Arc::new(cdt_testkit::plain_layout());
-    let writer = cdt_trace::TraceWriter::create(
-        &folder.path().join("run.cdt"),
-        false,
-        &cdt_testkit::meta(),
-        layout,
-        Options::LIVE,
-    );
+    let layout = Arc::new(plain_layout());
+    let writer = cdt_trace::TraceWriter::create(&folder.path().join("run.cdt"), false, &meta(), layout, Options::LIVE);
     let writer = writer.unwrap();
     let mut growing = GrowingTrace::open(&path).unwrap();
     assert_eq!(growing.writer(), WriterState::AtWork);

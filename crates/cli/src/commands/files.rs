@@ -88,7 +88,8 @@ pub struct RecoverJson {
     last_tick: u32,
     content_digest: String,
     bytes_left_out: u64,
-    loss: Option<LossEntry>,
+    /// The loss ledger of what was brought back.
+    loss: Vec<LossEntry>,
 }
 
 /// Brings back what is whole of a broken trace.
@@ -109,9 +110,9 @@ pub fn recover(args: &args::Recover, terminal: &Terminal) -> Result<Exit, Failur
         last_tick: last.0,
         content_digest: recovered.content_digest.to_string(),
         bytes_left_out: recovered.left_out,
-        loss: LossEntry::list(recovered.loss.as_slice()).pop(),
+        loss: LossEntry::list(&recovered.ledger),
     };
-    let exit = if report.loss.is_some() { Exit::CannotSay } else { Exit::Yes };
+    let exit = if report.loss.is_empty() { Exit::Yes } else { Exit::CannotSay };
     if args.json {
         terminal.print_json(&report)?;
         return Ok(exit);
@@ -120,9 +121,11 @@ pub fn recover(args: &args::Recover, terminal: &Terminal) -> Result<Exit, Failur
     let ticks = counted(report.ticks, "tick");
     let done = terminal.mark(Mark::Good, "recovered");
     page.line(&format!("{done} {} ({ticks}, {first} to {last}, digest {})", report.path, report.content_digest));
-    match &report.loss {
-        Some(loss) => page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:"))),
-        None => page.line("  nothing is lost: the trace is complete"),
+    for loss in &report.loss {
+        page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
+    }
+    if recovered.loss.is_none() {
+        page.line("  nothing is left out: the trace was complete");
     }
     page.line(&format!("  {} is left as it is", args.trace.display()));
     terminal.print(&page.finish())?;
