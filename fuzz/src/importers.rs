@@ -1,4 +1,4 @@
-//! Bytes that may be a text log: imported as every format.
+//! Bytes that may be a text log: imported as every format that has a name.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::{NAME, bounded, told};
 
 /// Imports a log.
 pub fn importers(bytes: &[u8]) {
-    for format in LogFormat::ALL {
+    for format in &LogFormat::NAMED {
         for truncated_tail in [false, true] {
             with_folder(|folder| bounded(|| import_into(folder, bytes, format, truncated_tail)));
         }
     }
 }
 
-fn import_into(folder: &Path, bytes: &[u8], format: LogFormat, truncated_tail: bool) {
+fn import_into(folder: &Path, bytes: &[u8], format: &LogFormat, truncated_tail: bool) {
     let out = folder.join("log.cdt");
     let how = Import { format, out: &out, overwrite: false, truncated_tail };
     let input = Input::from_bytes(NAME, bytes.to_vec());

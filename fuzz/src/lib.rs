@@ -8,6 +8,7 @@ mod importers;
 mod jsonl;
 mod policies;
 mod reader;
+mod recover;
 mod scratch;
 
 use std::fmt::Display;
@@ -19,6 +20,7 @@ pub use importers::importers;
 pub use jsonl::jsonl;
 pub use policies::policies;
 pub use reader::{mutate_trace, reader};
+pub use recover::recover;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;

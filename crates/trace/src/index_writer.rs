@@ -1,13 +1,13 @@
 //! What a trace's segments and footer say, gathered block by block: by the encoder of what it writes, by whoever follows
 //! or recovers a trace of what was read.
 
-use cdt_schema::{ContentDigest, Digest, Layout, Rows, TickDigester};
+use cdt_schema::{ContentDigest, Digest, Layout, Rows, Tick, TickDigester};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::index::{TickRun, push_run, tick_runs_of};
 use crate::records::{
-    ArchivedBlockEntryRecord, ArchivedSegmentRecord, BlockEntryRecord, FooterRecord, LossRecord, SectionRecord,
-    SegmentEntryRecord, SegmentRecord, SummariesRecord, TickRunRecord, access, to_bytes,
+    ArchivedBlockEntryRecord, ArchivedSegmentRecord, ArchivedTickRunRecord, BlockEntryRecord, FooterRecord, LossRecord,
+    SectionRecord, SegmentEntryRecord, SegmentRecord, SummariesRecord, TickRunRecord, access, to_bytes,
 };
 use crate::section::{Tag, file_header, trailer, write_section};
 use crate::{BlockEntry, Loss, Summarizer, Totals};
@@ -93,9 +93,13 @@ impl IndexWriter {
         let same = |(theirs, ours): (&ArchivedBlockEntryRecord, &BlockEntry)| {
             (theirs.offset, theirs.head_len, theirs.tail_len)
                 == (ours.offset.into(), ours.head_len.into(), ours.tail_len.into())
+                && (theirs.first_tick, theirs.last_tick) == (ours.first_tick.0.into(), ours.last_tick.0.into())
                 && theirs.ticks == ours.ticks
         };
-        if record.blocks.len() != self.blocks.len() || !record.blocks.iter().zip(&self.blocks).all(same) {
+        let run = |run: &ArchivedTickRunRecord| TickRun { first: Tick(run.first.into()), count: run.count.into() };
+        let same_blocks = record.blocks.len() == self.blocks.len() && record.blocks.iter().zip(&self.blocks).all(same);
+        let same_runs = record.tick_runs.iter().map(run).eq(self.tick_runs.iter().copied());
+        if !same_blocks || !same_runs {
             return Err("the segment's blocks are not those before it".to_owned());
         }
         let mut theirs = tail.as_chunks::<8>().0.iter().map(|digest| Digest(u64::from_le_bytes(*digest)));

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Scalar, Tick};
-use cdt_testkit::surgery::{Section, seal, sections};
+use cdt_testkit::surgery::{Section, elements, reseal, seal, sections};
 use cdt_testkit::{Numbers, Scene, full_layout, meta, plain_layout, write_full};
 use cdt_trace::{
     Encoder, Error, ErrorKind, GrowingTrace, Loss, LossKind, Options, Recovered, Recovery, Trace, Unwatched,
@@ -317,6 +317,17 @@ fn a_growing_trace_that_is_damaged_cut_or_foreign_is_told() {
     fs::write(&path, &bytes[..end]).unwrap();
     let (_, message) = refused(GrowingTrace::open(&path).unwrap().advance(&Unwatched), folder.path());
     assert!(message.contains("the segment's digests are not those of the rows before it"), "{message}");
+
+    // One that tells of other ticks than the blocks have, all checksums right.
+    let head = of(&all, b"SEGM")[0].head.end;
+    for lie in [elements(&whole, head - 32, 28)[3].end - 8, elements(&whole, head - 24, 8)[0].start + 4] {
+        let mut bytes = whole.clone();
+        bytes[lie] ^= 1;
+        reseal(&mut bytes);
+        fs::write(&path, &bytes[..end]).unwrap();
+        let (_, message) = refused(GrowingTrace::open(&path).unwrap().advance(&Unwatched), folder.path());
+        assert!(message.contains("the segment's blocks are not those before it"), "{message}");
+    }
 
     fs::write(&path, &whole).unwrap();
     let mut finished = GrowingTrace::open(&path).unwrap();

@@ -85,7 +85,7 @@ fn again(root: &Path, target: &str, input: &str) -> Outcome {
 }
 
 fn run(root: &Path, seconds: u32, targets: &[String]) -> Outcome {
-    let seeds = format!("{FOLDER}/seeds/reader");
+    let seeds = format!("{FOLDER}/seeds");
     make_folder(root, &seeds)?;
     let example = "run --quiet --locked --package cdt-testkit --example fuzz-seeds --";
     succeed(command(root, "cargo").args(example.split_whitespace()).arg(&seeds))?;
