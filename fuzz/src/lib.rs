@@ -10,6 +10,7 @@ mod policies;
 mod reader;
 mod recover;
 mod scratch;
+mod sql;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -21,6 +22,7 @@ pub use jsonl::jsonl;
 pub use policies::policies;
 pub use reader::{mutate_trace, reader};
 pub use recover::recover;
+pub use sql::sql;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;

@@ -21,7 +21,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// Runs a command to its end and prints its peak memory in bytes.
 pub fn print_peak(command: &[OsString]) {
     let status = Command::new(&command[0]).args(&command[1..]).stdout(Stdio::null()).status();
-    status.expect("the command starts");
+    assert!(status.expect("the command starts").success(), "{command:?} succeeds");
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the system tells it");
     // Linux counts in KiB, macOS in bytes.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
@@ -60,11 +60,13 @@ pub fn figures<W: Workload>(ticks: &[W::Tick]) -> Vec<Figure> {
     std::fs::copy(&trace, &other).expect("the trace was written");
     let diff = peak(&["diff".as_ref(), &trace, &other]);
     let health = peak(&["health".as_ref(), &trace]);
+    let query = peak(&["query".as_ref(), &trace, W::QUERY.as_ref()]);
     let demo = peak(&["demo".as_ref()]);
     vec![
         Figure::at_most("peak memory of finalize", finalize, 256.0, "MiB"),
         Figure::at_most("peak memory of diff", diff, 256.0, "MiB"),
         Figure::at_most("peak memory of health", health, 256.0, "MiB"),
+        Figure::at_most("peak memory of query", query, 256.0, "MiB"),
         Figure::at_most("peak memory of demo", demo, 150.0, "MiB"),
         Figure::at_most("cdt --help starts in", start(&cdt), 20.0, "ms"),
     ]

@@ -23,6 +23,8 @@ impl Workload for W1 {
     const TITLE: &'static str =
         "W1, an arena game: 2 players, 24 scalars, 8 counters, 11 draws, 57 entities of 10 fields";
     const COUNTED: [&'static str; 2] = [W1_FIELDS[HP], W1_FIELDS[8]];
+    const QUERY: &'static str =
+        "SELECT kind, count(*) AS rows, min(hp) AS least, avg(x) AS mean FROM entities.creature GROUP BY kind";
 
     fn run() -> impl Iterator<Item = W1Tick> {
         let mut game = Game::new();

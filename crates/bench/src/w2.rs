@@ -31,6 +31,8 @@ impl Workload for W2 {
 
     const TITLE: &'static str = "W2, the demo's scene: 60 boxes of 6 fields that fall and come to rest";
     const COUNTED: [&'static str; 2] = ["y", "vx"];
+    const QUERY: &'static str =
+        "SELECT slot, count(*) AS rows, max(y) AS most, avg(vx) AS mean FROM entities.box GROUP BY slot";
 
     fn run() -> impl Iterator<Item = Boxes> {
         let tick = |(tick, frame): (u64, Frame)| Boxes {

@@ -12,6 +12,8 @@ pub trait Workload {
     const TITLE: &'static str;
     /// The two entity columns that a count looks at.
     const COUNTED: [&'static str; 2];
+    /// A query that reads all entities.
+    const QUERY: &'static str;
 
     /// The run, tick by tick, without an end.
     fn run() -> impl Iterator<Item = Self::Tick>;

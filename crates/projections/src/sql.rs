@@ -5,10 +5,11 @@ mod batch;
 mod decode;
 mod error;
 mod export;
-mod names;
+mod limits;
 mod output;
 mod plan;
 mod scan;
+mod statement;
 mod view;
 
 pub use batch::Batch;
@@ -21,7 +22,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use cdt_trace::{Source, Trace, Watch};
@@ -31,12 +32,13 @@ use polars::sql::SQLContext;
 use crate::Window;
 use plan::Need;
 use scan::{Scan, Shared};
-use view::View;
+use view::{Integers, View};
 
 /// How long to wait for rows before the watch is asked again.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A query at work. It gives its rows batch after batch; dropped before the last, it stops.
+/// A query at work. It gives its rows batch after batch; dropped before the last, it stops as soon as it asks for more blocks
+/// or has more rows.
 #[derive(Debug)]
 pub struct Query {
     schema: SchemaRef,
@@ -56,35 +58,38 @@ impl Query {
     where
         S: Source + Send + Sync + 'static,
     {
-        let views = view::views(trace.layout());
-        let tables: Vec<&str> = views.iter().map(|view| view.name.as_str()).collect();
-        let sql = names::join_table_names(sql, &tables).map_err(|why| QueryError::no_sql(&why, &views))?;
-        let refused = |error| QueryError::refused(&error, &sql, &views);
-        let planned = unpanicked(|| {
-            let described = views.iter().enumerate().map(|(index, view)| plan::described(index, view));
-            let mut described = lazy_query(&sql, &views, described)?;
-            let schema = described.collect_schema()?;
-            Ok((schema, plan::needs(described, &views)?))
-        });
-        let (schema, needs) = planned.map_err(refused)?;
-        let shared = Arc::new(Shared::default());
-        let mut blocks = 0;
-        let scans = views.iter().enumerate().map(|(index, view)| {
-            let scan = scan_of(&trace, view, needs.get(&index), window, &shared);
-            if needs.contains_key(&index) {
-                blocks += scan.blocks().len() as u64;
-            }
-            scan.into_lazy()
-        });
-        let query = lazy_query(&sql, &views, scans.collect::<Vec<_>>().into_iter()).map_err(refused)?;
+        std::thread::scope(|scope| {
+            let planner = with_stack().spawn_scoped(scope, || planned(&trace, sql, window));
+            planner.expect("the system gives threads").join().expect("a panic was caught within")
+        })
+        .map(Query::begun)
+    }
+
+    /// Begins to read a table whole, with its integers as they are declared.
+    ///
+    /// # Panics
+    /// If there is no such table.
+    pub(crate) fn of_table<S>(trace: Arc<Trace<S>>, table: &str, window: Window) -> PolarsResult<Query>
+    where
+        S: Source + Send + Sync + 'static,
+    {
+        let views = view::views(trace.layout(), Integers::Declared);
+        let view = views.into_iter().find(|view| view.name == table).expect("the table is there");
+        let (schema, shared) = (view.schema(), Arc::new(Shared::default()));
+        let scan = Scan::new(trace, Need { columns: vec![true; view.columns.len()], window }, view, shared.clone());
+        let blocks = scan.blocks().len() as u64;
+        Ok(Query::begun(Planned { query: scan.into_lazy()?, schema, shared, blocks }))
+    }
+
+    fn begun(Planned { query, schema, shared, blocks }: Planned) -> Query {
         let (sender, batches) = sync_channel(1);
-        let worker = std::thread::spawn(move || unpanicked(|| run(query, sender)));
-        Ok(Query { schema, shared, blocks, batches: Some(batches), worker: Some(worker) })
+        let worker = with_stack().spawn(move || unpanicked(|| run(query, sender))).expect("the system gives threads");
+        Query { schema, shared, blocks, batches: Some(batches), worker: Some(worker) }
     }
 
     /// The columns of the answer.
     pub fn columns(&self) -> Vec<SqlColumn> {
-        batch::columns(&self.schema)
+        view::columns(&self.schema)
     }
 
     /// The next rows; `None` after the last.
@@ -121,10 +126,53 @@ impl Query {
 
 impl Drop for Query {
     fn drop(&mut self) {
+        // The worker is not waited for: in the midst of a join it may be long before it looks up.
         self.shared.stopped.store(true, Ordering::Relaxed);
-        // Whoever drops a query that is at work does not want to know how it went.
-        let _ = self.finish();
     }
+}
+
+/// A query that is ready to run.
+struct Planned {
+    query: LazyFrame,
+    schema: SchemaRef,
+    shared: Arc<Shared>,
+    blocks: u64,
+}
+
+fn planned<S>(trace: &Arc<Trace<S>>, sql: &str, window: Window) -> Result<Planned, QueryError>
+where
+    S: Source + Send + Sync + 'static,
+{
+    let views = view::views(trace.layout(), Integers::Wide);
+    let tables: Vec<&str> = views.iter().map(|view| view.name.as_str()).collect();
+    let sql = statement::prepared(sql, &tables).map_err(|why| QueryError::no_query(&why))?;
+    let refused = |error| QueryError::refused(&error, &sql, &views);
+    let described = unpanicked(|| {
+        let described = views.iter().enumerate().map(|(index, view)| plan::described(index, view));
+        let mut described = lazy_query(&sql, &views, described)?;
+        let schema = described.collect_schema()?;
+        let plan = described.to_alp_optimized()?;
+        plan::check_arithmetic(&plan)?;
+        Ok((schema, plan::needs(&plan, &views)))
+    });
+    let (schema, needs) = described.map_err(refused)?;
+    let shared = Arc::new(Shared::default());
+    let mut blocks = 0;
+    let scans = views.iter().enumerate().map(|(index, view)| {
+        let scan = scan_of(trace, view, needs.get(&index), window, &shared);
+        if needs.contains_key(&index) {
+            blocks += scan.blocks().len() as u64;
+        }
+        scan.into_lazy()
+    });
+    let scans = scans.collect::<Vec<_>>().into_iter();
+    let query = unpanicked(|| lazy_query(&sql, &views, scans)).map_err(refused)?;
+    Ok(Planned { query, schema, shared, blocks })
+}
+
+/// A thread with room for the deepest query.
+fn with_stack() -> Builder {
+    Builder::new().stack_size(limits::STACK)
 }
 
 fn scan_of<S>(trace: &Arc<Trace<S>>, view: &View, need: Option<&Need>, window: Window, shared: &Arc<Shared>) -> Scan<S>
@@ -133,7 +181,7 @@ where
 {
     let nothing = || Need { columns: vec![false; view.columns.len()], window };
     let need = need.cloned().map_or_else(nothing, |need| Need { window: need.window.intersection(window), ..need });
-    Scan::new(trace.clone(), view.clone(), need, shared.clone())
+    Scan::new(trace.clone(), need, view.clone(), shared.clone())
 }
 
 /// The query over these tables, which stand in the order of the views.

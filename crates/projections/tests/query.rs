@@ -8,13 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cdt_projections::sql::{Query, QueryErrorKind, RowFormat, sql_tables, write_rows};
+use cdt_projections::sql::{
+    Query, QueryErrorKind, RowFormat, TableDestination, TableExport, export_tables, sql_tables, write_rows,
+};
 use cdt_projections::{Window, row_values};
 use cdt_schema::{ChannelSet, TableId};
 use cdt_testkit::surgery::sections;
 use cdt_testkit::{plain_layout, write_full, write_plain};
 use cdt_trace::{Encoding, Options, Source, Trace, Unwatched, Watch};
-use polars::prelude::{IpcReader, ParquetReader, SerReader};
+use polars::prelude::{DataType, IpcReader, ParquetReader, SerReader};
 
 /// A trace in memory that counts the bytes that are read of it.
 struct Counted {
@@ -207,10 +209,70 @@ fn what_cannot_be_asked_is_refused() {
         "DELETE FROM state",
         "SELECT * FROM read_parquet('/etc/hostname')",
         "SELECT tick FROM state GROUP BY",
+        "SELECT sum(CAST(tick AS INT)) FROM state",
+        "SELECT length('abc') - 5 AS n",
+        "SELECT CAST(tick AS SMALLINT) * 2 AS n FROM state",
+        "SELECT s.tick FROM state s LEFT JOIN rng r ON s.tick = r.tick AND r.seq < 2",
+        "SELECT CAST(a_u64 AS BIGINT) AS n FROM state",
+        &format!("SELECT {}", ["1"; 101].join(" + ")),
+        &format!("SELECT '{}'", "x".repeat(1 << 16)),
     ] {
-        said.push_str(&format!("{sql}\n  {}\n", written(&trace, sql, "..", RowFormat::Csv).unwrap_err()));
+        let shown: String = sql.chars().take(90).collect();
+        said.push_str(&format!("{shown}\n  {}\n", written(&trace, sql, "..", RowFormat::Csv).unwrap_err()));
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn integers_do_not_wrap_around() {
+    let trace = full(30, 7);
+    for (sql, expected) in [
+        ("SELECT seq - 2 AS n FROM rng LIMIT 1", "-1"),
+        ("SELECT b.tick - a.tick AS n FROM state a JOIN state b ON a.tick = b.tick + 1 LIMIT 1", "-1"),
+        ("SELECT count(*) - 31 AS n FROM state", "-1"),
+        ("SELECT n - 31 AS n FROM (SELECT count(*) AS n FROM state) a", "-1"),
+        ("SELECT count(DISTINCT slot) - 7 AS n FROM entities.creature", "-1"),
+        ("SELECT count(*) AS n FROM (SELECT tick FROM state UNION ALL SELECT tick FROM checkpoint) a", "60"),
+        ("SELECT max(r) AS n FROM (SELECT row_number() OVER (ORDER BY tick) AS r FROM state) a", "30"),
+        ("SELECT sum(a_u64) AS n FROM state WHERE tick < 2", "36893488147419103229"),
+        ("SELECT min(a_u64) - max(a_u64) AS n FROM state WHERE tick < 2", "-1"),
+        ("SELECT tick AS n FROM state WHERE a_u64 = 18446744073709551614", "1"),
+        ("SELECT a_i64 - 9223372036854775808 AS n FROM state WHERE tick = 1", "-9223372036854775809"),
+        ("SELECT tick - a_u64 AS n FROM state WHERE a_u64 > tick LIMIT 1", "-18446744073709551615"),
+        ("SELECT a.tick AS n FROM state a JOIN state b ON a.a_u64 = b.a_u64 WHERE a.a_u64 % 1000 = 613", "2"),
+    ] {
+        assert_eq!(csv(&trace, sql), format!("n\n{expected}\n"), "{sql}");
+    }
+}
+
+#[test]
+fn files_of_a_query_have_large_integers_as_decimals_and_exports_as_declared() {
+    let trace = full(20, 6);
+    let sql = "SELECT tick, a_u64, array_agg(a_i64) AS list FROM state GROUP BY tick, a_u64 ORDER BY tick";
+    let types = [DataType::Int64, DataType::Decimal(38, 0), DataType::List(Box::new(DataType::Decimal(38, 0)))];
+    let parquet = written(&trace, sql, "..", RowFormat::Parquet).unwrap();
+    assert_eq!(ParquetReader::new(Cursor::new(parquet)).finish().unwrap().dtypes(), types);
+    let arrow = written(&trace, sql, "..", RowFormat::Arrow).unwrap();
+    let arrow = IpcReader::new(Cursor::new(arrow)).finish().unwrap();
+    assert_eq!(arrow.dtypes(), types);
+    let first = arrow.column("a_u64").unwrap().get(0).unwrap();
+    assert_eq!(first.to_string(), "18446744073709551615");
+
+    let folder = tempfile::tempdir().unwrap();
+    let export = TableExport {
+        tables: vec!["state".to_owned()],
+        window: Window::ALL,
+        format: RowFormat::Parquet,
+        destination: TableDestination::Folder(folder.path().to_owned()),
+        overwrite: false,
+    };
+    let exported = export_tables(&trace, &export, &Unwatched).unwrap();
+    let file = std::fs::read(&exported[0].path).unwrap();
+    let state = ParquetReader::new(Cursor::new(file)).finish().unwrap();
+    assert_eq!(state.column("tick").unwrap().dtype(), &DataType::UInt32);
+    assert_eq!(state.column("a_u64").unwrap().dtype(), &DataType::UInt64);
+    assert_eq!(state.column("a_i64").unwrap().dtype(), &DataType::Int64);
+    assert_eq!((state.height(), exported[0].rows), (20, 20));
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Fuzzing: builds the targets of `fuzz/` with coverage on the toolchain that builds everything else, makes their seeds,
 //! and runs them side by side for a while.
 //!
-//! The targets keep the layout of cargo-fuzz, so `cargo fuzz` serves as well; this needs neither it nor a nightly
-//! compiler, because coverage alone guides and all of our code is safe.
+//! The targets keep the layout of cargo-fuzz. This needs neither it nor a nightly compiler, because coverage alone guides and
+//! all of our code is safe. Only our crates are built for it: what they depend on is there from the tests.
 
 use std::fs::{self, File};
-use std::path::Path;
-use std::process::{Child, Command};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode};
 
 use toml::Table;
 
@@ -40,6 +40,28 @@ const COVERAGE: &[&str] = &[
 struct Figures {
     executions: u64,
     covered: u64,
+}
+
+/// Acts as the compiler of our crates, with coverage, when cargo calls this program in its place; `None` when it does not.
+pub fn compile(args: &[String]) -> Option<ExitCode> {
+    let (rustc, args) = args.split_first()?;
+    if Path::new(rustc).file_stem()? != "rustc" {
+        return None;
+    }
+    let mut command = Command::new(rustc);
+    command.args(args);
+    if measured(args) {
+        command.args(COVERAGE);
+    }
+    let succeeded = command.status().is_ok_and(|status| status.success());
+    Some(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether what is compiled is part of a target: neither a build script nor a question that cargo asks.
+fn measured(args: &[String]) -> bool {
+    let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
+    value("--crate-name").is_some_and(|name| name != "___" && !name.starts_with("build_script"))
+        && !args.iter().any(|arg| arg == "proc-macro")
 }
 
 /// Every target for a short while.
@@ -79,8 +101,8 @@ fn targets(root: &Path) -> Result<Vec<String>, String> {
 
 /// Runs a target on one input.
 fn again(root: &Path, target: &str, input: &str) -> Outcome {
-    let binary = build(root)? + target;
-    succeed(command(root, &binary).arg(input))?;
+    let binary = build(root)?.join(target);
+    succeed(command(root, &binary.to_string_lossy()).arg(input))?;
     Ok(format!("{target} takes {input}"))
 }
 
@@ -92,7 +114,7 @@ fn run(root: &Path, seconds: u32, targets: &[String]) -> Outcome {
     let binaries = build(root)?;
     let mut children = Vec::new();
     for target in targets {
-        match start(root, &format!("{binaries}{target}"), target, seconds) {
+        match start(root, &binaries.join(target), target, seconds) {
             Ok(child) => children.push((target, child)),
             Err(why) => {
                 children.iter_mut().for_each(|(_, child)| stop(child));
@@ -122,27 +144,21 @@ fn run(root: &Path, seconds: u32, targets: &[String]) -> Outcome {
 }
 
 /// Builds every target and gives the folder of their binaries.
-fn build(root: &Path) -> Result<String, String> {
-    let said = command(root, "rustc").arg("-vV").output().map_err(|error| format!("cannot start rustc: {error}"))?;
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    let host = said.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc does not tell its host")?;
-    // With a target named, the flags are not those of build scripts and procedural macros.
-    let words = format!(
-        "build --release --locked --bins --manifest-path fuzz/Cargo.toml --target {host} --target-dir {FOLDER}/build"
-    );
+fn build(root: &Path) -> Result<PathBuf, String> {
+    let this = std::env::current_exe().map_err(|error| format!("this program is nowhere: {error}"))?;
     let mut cargo = command(root, "cargo");
-    cargo.args(words.split_whitespace()).env_remove("RUSTFLAGS");
-    succeed(cargo.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f")))?;
-    Ok(format!("{FOLDER}/build/{host}/release/"))
+    cargo.args(["build", "--locked", "--package", "cdt-fuzz", "--bins"]);
+    succeed(cargo.env("RUSTC_WORKSPACE_WRAPPER", &this))?;
+    Ok(this.parent().ok_or("this program is in no folder")?.to_owned())
 }
 
 /// Starts a target. What it finds worth keeping is kept for the next run; the seeds are read beside it.
-fn start(root: &Path, binary: &str, target: &str, seconds: u32) -> Result<Child, String> {
+fn start(root: &Path, binary: &Path, target: &str, seconds: u32) -> Result<Child, String> {
     let folders = [format!("{FOLDER}/corpus/{target}"), format!("{FOLDER}/seeds/{target}")];
     folders.iter().try_for_each(|folder| make_folder(root, folder))?;
     make_folder(root, &format!("{FOLDER}/artifacts"))?;
     let written = format!("fuzz/seeds/{target}");
-    let mut fuzzer = command(root, &root.join(binary).to_string_lossy());
+    let mut fuzzer = command(root, &binary.to_string_lossy());
     fuzzer.args(folders);
     if root.join(&written).is_dir() {
         fuzzer.arg(written);
@@ -158,7 +174,7 @@ fn start(root: &Path, binary: &str, target: &str, seconds: u32) -> Result<Child,
         format!("-artifact_prefix={FOLDER}/artifacts/{target}-"),
     ]);
     let log = File::create(root.join(log(target))).map_err(|error| format!("{}: {error}", log(target)))?;
-    fuzzer.stderr(log).spawn().map_err(|error| format!("cannot start {binary}: {error}"))
+    fuzzer.stderr(log).spawn().map_err(|error| format!("cannot start {}: {error}", binary.display()))
 }
 
 fn stop(child: &mut Child) {
@@ -210,6 +226,22 @@ mod tests {
             #4711\tDONE   cov: 815 ft: 2000 corp: 99/12Kb lim: 4096 exec/s: 157 rss: 99Mb\nDone 4711 runs in 30 second(s)\n";
         assert_eq!(figures(said), Some(Figures { executions: 4711, covered: 815 }));
         assert_eq!(figures("INFO: Seed: 1\n"), None);
+    }
+
+    #[test]
+    fn only_what_is_fuzzed_is_measured() {
+        for (line, expected) in [
+            ("--crate-name cdt_trace --crate-type lib src/lib.rs", true),
+            ("--crate-name reader --crate-type bin", true),
+            ("--crate-name build_script_build build.rs", false),
+            ("--crate-name cdt_macros --crate-type proc-macro", false),
+            ("--crate-name ___ --print=cfg", false),
+            ("-vV", false),
+        ] {
+            let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(measured(&args), expected, "{line}");
+        }
+        assert!(compile(&["test".to_owned()]).is_none());
     }
 
     #[test]

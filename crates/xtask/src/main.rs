@@ -31,6 +31,9 @@ fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root = root.canonicalize().expect("the crate was built inside the repository");
 
+    if let Some(exit) = fuzz::compile(&args) {
+        return exit;
+    }
     let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["codegen"] => ci::codegen(&root),
         ["tidy"] => tidy::run(&root),

@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::{panic, thread};
 
 use cdt_projections::Window;
 use cdt_projections::sql::{Query, QueryError, RowFormat, SqlColumn, SqlTable, sql_tables, write_rows};
@@ -25,6 +26,7 @@ pub fn query(args: &args::Query, terminal: &Terminal) -> Result<Exit, Failure> {
     match &args.sql {
         None => print_tables(&trace, format == args::QueryFormat::Json, terminal)?,
         Some(sql) => {
+            silence_workers();
             let query = Query::start(trace.clone(), sql, args.ticks).map_err(|error| in_trace(&args.trace, &error))?;
             match format.rows() {
                 Some(format) => write(query, &trace, format, args)?,
@@ -37,6 +39,16 @@ pub fn query(args: &args::Query, terminal: &Terminal) -> Result<Exit, Failure> {
         terminal.complain(&format!("{}: recorded loss: {loss}", args.trace.display()));
     }
     Ok(if loss.is_empty() { Exit::Yes } else { Exit::CannotSay })
+}
+
+/// Leaves a panic of polars' threads to the error that it becomes.
+fn silence_workers() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if thread::current().name() == Some("main") {
+            tell(panic);
+        }
+    }));
 }
 
 /// What was lost within a window.
@@ -168,7 +180,7 @@ pub struct QueryJson {
     rows: Vec<std::collections::BTreeMap<String, CellJson>>,
 }
 
-/// A value; i64 and u64 are strings, and so are bytes, in hexadecimal.
+/// A value; integers of 128 bits are strings, and so are bytes, in hexadecimal.
 #[cfg(test)]
 #[derive(JsonSchema)]
 #[serde(untagged)]

@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use polars::prelude::{AnyValue, DataFrame, DataType, Schema};
-
-use super::SqlColumn;
+use polars::prelude::{AnyValue, DataFrame, DataType};
 
 /// Rows of an answer.
 #[derive(Clone, Debug)]
@@ -38,39 +36,6 @@ impl Batch {
     }
 }
 
-/// Names and types of an answer's columns.
-pub(super) fn columns(schema: &Schema) -> Vec<SqlColumn> {
-    let column = |(name, data_type): (&polars::prelude::PlSmallStr, &DataType)| SqlColumn {
-        name: name.to_string(),
-        type_name: type_name(data_type),
-    };
-    schema.iter().map(column).collect()
-}
-
-fn type_name(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Boolean => "bool",
-        DataType::Int8 => "i8",
-        DataType::Int16 => "i16",
-        DataType::Int32 => "i32",
-        DataType::Int64 => "i64",
-        DataType::Int128 => "i128",
-        DataType::UInt8 => "u8",
-        DataType::UInt16 => "u16",
-        DataType::UInt32 => "u32",
-        DataType::UInt64 => "u64",
-        DataType::UInt128 => "u128",
-        DataType::Float32 => "f32",
-        DataType::Float64 => "f64",
-        DataType::String => "text",
-        DataType::Binary => "bytes",
-        DataType::List(_) => "list",
-        DataType::Struct(_) => "struct",
-        DataType::Null => "null",
-        _ => "other",
-    }
-}
-
 fn text<'a>(cell: &'a AnyValue<'_>) -> Option<Cow<'a, str>> {
     Some(match cell {
         AnyValue::Null => return None,
@@ -89,8 +54,8 @@ fn text<'a>(cell: &'a AnyValue<'_>) -> Option<Cow<'a, str>> {
     })
 }
 
-/// A value as this project has it in JSON: 64-bit integers as strings, bytes in hexadecimal; and numbers that JSON cannot
-/// say, which only a query's arithmetic makes, as strings.
+/// A value as JSON: what may be a 64-bit integer of the trace is a string, as everywhere in this project, and so are bytes, in
+/// hexadecimal, and numbers that JSON cannot say, which only a query's arithmetic makes.
 fn write_value(cell: &AnyValue<'_>, out: &mut dyn Write) -> io::Result<()> {
     match cell {
         AnyValue::Null => out.write_all(b"null"),
@@ -100,6 +65,7 @@ fn write_value(cell: &AnyValue<'_>, out: &mut dyn Write) -> io::Result<()> {
         | AnyValue::Int8(_)
         | AnyValue::Int16(_)
         | AnyValue::Int32(_)
+        | AnyValue::Int64(_)
         | AnyValue::UInt8(_)
         | AnyValue::UInt16(_)
         | AnyValue::UInt32(_) => write!(out, "{cell}"),

@@ -30,16 +30,13 @@ pub(super) fn frame(view: &View, rows: Rows, window: Window, wanted: &[bool]) ->
         columns[index] = derived(column, view, &rows)?;
     }
     let mut table = rows.into_tables().swap_remove(view.table.0);
-    for (index, column) in view.columns.iter().enumerate() {
-        if columns[index].is_none() {
-            columns[index] = Some(if asked(index) {
-                handed_over(column, &mut table)
-            } else {
-                Column::new_scalar(column.name.clone(), PolarsScalar::null(column.origin.data_type()), len)
-            });
+    let columns = view.columns.iter().zip(columns).enumerate().map(|(index, (column, derived))| {
+        if !asked(index) {
+            return Ok(Column::new_scalar(column.name.clone(), PolarsScalar::null(column.data_type.clone()), len));
         }
-    }
-    let frame = DataFrame::new(len, columns.into_iter().flatten().collect())?;
+        derived.unwrap_or_else(|| handed_over(column, &mut table)).cast(&column.data_type)
+    });
+    let frame = DataFrame::new(len, columns.collect::<PolarsResult<Vec<Column>>>()?)?;
     let offset = i64::try_from(start).expect("a block's rows are few");
     let length = end.saturating_sub(start);
     let frame = if length == len { frame } else { frame.slice(offset, length) };

@@ -46,7 +46,7 @@ impl QueryError {
             let columns: Vec<&str> = view.columns.iter().map(|column| column.name.as_str()).collect();
             message.push_str(&format!("; the columns of {} are {}", view.name, columns.join(", ")));
         }
-        if named.is_empty() {
+        if named.is_empty() && message.contains("relation") {
             message.push_str(&format!("; {}", tables_are(views)));
         }
         QueryError::new(QueryErrorKind::Sql, message)
@@ -57,10 +57,10 @@ impl QueryError {
         QueryError::new(QueryErrorKind::Sql, format!("the query failed: {}", first_paragraph(&error.to_string())))
     }
 
-    /// A text that is no statement.
-    pub(super) fn no_sql(why: &str, views: &[View]) -> QueryError {
+    /// A text that is no statement, or one that is not answered.
+    pub(super) fn no_query(why: &str) -> QueryError {
         let why = why.strip_prefix("sql parser error: ").unwrap_or(why);
-        QueryError::new(QueryErrorKind::Sql, format!("this is no query: {why}; {}", tables_are(views)))
+        QueryError::new(QueryErrorKind::Sql, format!("this is no query: {why}"))
     }
 
     /// What sort of fault it is.

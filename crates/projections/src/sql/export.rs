@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cdt_trace::{NewFile, Source, Trace, Watch};
 
-use super::{Query, QueryError, QueryErrorKind, RowFormat, view, write_rows};
+use super::{Query, QueryError, QueryErrorKind, RowFormat, sql_tables, write_rows};
 use crate::Window;
 
 /// Where exported tables go.
@@ -57,7 +57,7 @@ pub fn export_tables<S>(
 where
     S: Source + Send + Sync + 'static,
 {
-    let known: Vec<String> = view::views(trace.layout()).into_iter().map(|view| view.name).collect();
+    let known: Vec<String> = sql_tables(trace.layout()).into_iter().map(|table| table.name).collect();
     let tables = if how.tables.is_empty() { &known } else { &how.tables };
     if let Some(unknown) = tables.iter().find(|name| !known.contains(name)) {
         let message = format!("there is no table {unknown:?}; the tables are {}", known.join(", "));
@@ -93,7 +93,8 @@ where
     S: Source + Send + Sync + 'static,
 {
     let mut file = NewFile::create(path, "table", how.overwrite)?;
-    let mut query = Query::start(trace.clone(), &format!("SELECT * FROM \"{table}\""), how.window)?;
+    let query = Query::of_table(trace.clone(), table, how.window);
+    let mut query = query.map_err(|error| QueryError::failed(&error))?;
     let rows = write_rows(&mut query, how.format, BufWriter::new(&mut file), watch)?;
     file.sync().map_err(|error| {
         QueryError::new(QueryErrorKind::Output, format!("{}: cannot write the table: {error}", path.display()))

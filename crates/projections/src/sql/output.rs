@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use cdt_trace::Watch;
 use polars::prelude::{
-    CompatLevel, DataFrame, IpcCompression, IpcWriter, ParquetCompression, ParquetWriter, PolarsResult, SerWriter,
+    CompatLevel, DataFrame, DataType, Field, IpcCompression, IpcWriter, ParquetCompression, ParquetWriter,
+    PolarsResult, Schema, SerWriter,
 };
 
-use super::batch::{self, write_text};
-use super::{Batch, Query, QueryError, QueryErrorKind};
+use super::batch::write_text;
+use super::{Batch, Query, QueryError, QueryErrorKind, view};
 
 /// Rows of one row group of Parquet, or record batch of Arrow, unless they are large.
 const GROUP_ROWS: usize = 1 << 17;
@@ -64,7 +65,7 @@ pub fn write_rows<W: Write>(
         RowFormat::Csv => write_csv(query, out, watch),
         RowFormat::Parquet => {
             let writer = ParquetWriter::new(out).with_compression(ParquetCompression::Zstd(None)).set_parallel(false);
-            let mut writer = writer.batched(&query.schema).map_err(unwritten)?;
+            let mut writer = writer.batched(&stored_schema(&query.schema)).map_err(unwritten)?;
             let rows = write_groups(query, watch, |group| writer.write_batch(group))?;
             writer.finish().map_err(unwritten)?;
             Ok(rows)
@@ -73,7 +74,7 @@ pub fn write_rows<W: Write>(
             // Strings as all readers of Arrow know them.
             let writer = IpcWriter::new(out).with_compat_level(CompatLevel::oldest());
             let writer = writer.with_compression(Some(IpcCompression::default()));
-            let mut writer = writer.batched(&query.schema, Vec::new()).map_err(unwritten)?;
+            let mut writer = writer.batched(&stored_schema(&query.schema), Vec::new()).map_err(unwritten)?;
             let rows = write_groups(query, watch, |group| writer.write_batch(group))?;
             writer.finish().map_err(unwritten)?;
             Ok(rows)
@@ -88,7 +89,7 @@ fn unwritten(error: impl std::fmt::Display) -> QueryError {
 fn write_json(query: &mut Query, mut out: impl Write, watch: &dyn Watch) -> Result<u64, QueryError> {
     let head = |out: &mut dyn Write| -> io::Result<()> {
         out.write_all(b"{\n  \"schema\": \"cdt.query/1\",\n  \"columns\": [")?;
-        for (index, column) in batch::columns(&query.schema).iter().enumerate() {
+        for (index, column) in view::columns(&query.schema).iter().enumerate() {
             out.write_all(if index == 0 { b"\n    " } else { b",\n    " })?;
             out.write_all(b"{ \"name\": ")?;
             write_text(&column.name, out)?;
@@ -126,7 +127,7 @@ fn write_jsonl(query: &mut Query, mut out: impl Write, watch: &dyn Watch) -> Res
 
 fn write_csv(query: &mut Query, out: impl Write, watch: &dyn Watch) -> Result<u64, QueryError> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(batch::columns(&query.schema).iter().map(|column| &column.name)).map_err(unwritten)?;
+    csv.write_record(view::columns(&query.schema).iter().map(|column| &column.name)).map_err(unwritten)?;
     let mut rows = 0;
     while let Some(batch) = query.next(watch)? {
         for row in 0..batch.rows() {
@@ -150,12 +151,36 @@ fn write_groups(
         rows += batch.height() as u64;
         group.vstack_mut_owned(batch).map_err(unwritten)?;
         if group.height() >= GROUP_ROWS || group.estimated_size() >= GROUP_BYTES {
-            write(group.align_chunks_par()).map_err(unwritten)?;
+            stored(&group).and_then(|group| write(&group)).map_err(unwritten)?;
             group = DataFrame::empty_with_schema(&query.schema);
         }
     }
     if group.height() > 0 {
-        write(group.align_chunks_par()).map_err(unwritten)?;
+        stored(&group).and_then(|group| write(&group)).map_err(unwritten)?;
     }
     Ok(rows)
+}
+
+/// The columns of rows as files have them.
+fn stored_schema(schema: &Schema) -> Schema {
+    schema.iter().map(|(name, data_type)| (name.clone(), stored_type(data_type))).collect()
+}
+
+/// The type that files have for a type: neither Parquet nor Arrow has integers of 128 bits, but decimals of 38 digits.
+fn stored_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Int128 | DataType::UInt128 => DataType::Decimal(38, 0),
+        DataType::List(inner) => DataType::List(Box::new(stored_type(inner))),
+        DataType::Struct(fields) => DataType::Struct(
+            fields.iter().map(|field| Field::new(field.name.clone(), stored_type(&field.dtype))).collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+fn stored(group: &DataFrame) -> PolarsResult<DataFrame> {
+    let columns = group.columns().iter().map(|column| column.strict_cast(&stored_type(column.dtype())));
+    let mut stored = DataFrame::new(group.height(), columns.collect::<PolarsResult<_>>()?)?;
+    stored.align_chunks_par();
+    Ok(stored)
 }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use cdt_schema::Tick;
 use polars::prelude::{
-    AnonymousScan, AnonymousScanArgs, DataFrame, DataType, LazyFrame, LiteralValue, Operator, PolarsResult,
-    ScanArgsAnonymous, SchemaRef,
+    AnonymousScan, AnonymousScanArgs, DataFrame, DataType, LazyFrame, LiteralValue, Operator, PolarsError,
+    PolarsResult, ScanArgsAnonymous, SchemaRef,
 };
 use polars_plan::dsl::FileScanIR;
-use polars_plan::plans::{AExpr, DynLiteralValue, IR};
+use polars_plan::plans::{
+    AExpr, ArenaExprIter, DynLiteralValue, IR, IRAggExpr, IRFunctionExpr, IRPlan, ToFieldContext,
+};
 use polars_plan::prelude::{Arena, Node};
 use polars_plan::utils::aexpr_to_leaf_names_iter;
 
@@ -61,8 +63,7 @@ pub(super) fn described(index: usize, view: &View) -> PolarsResult<LazyFrame> {
 
 /// What a query over described tables needs of each, by view. A table that it reads several times is needed as far as any
 /// of the readings needs it; of a table that is not named here it needs nothing.
-pub(super) fn needs(query: LazyFrame, views: &[View]) -> PolarsResult<BTreeMap<usize, Need>> {
-    let plan = query.to_alp_optimized()?;
+pub(super) fn needs(plan: &IRPlan, views: &[View]) -> BTreeMap<usize, Need> {
     let mut needs: BTreeMap<usize, Need> = BTreeMap::new();
     let mut stack = vec![plan.lp_top];
     while let Some(node) = stack.pop() {
@@ -89,7 +90,62 @@ pub(super) fn needs(query: LazyFrame, views: &[View]) -> PolarsResult<BTreeMap<u
             None => drop(needs.insert(described.view, need)),
         }
     }
-    Ok(needs)
+    needs
+}
+
+/// Refuses arithmetic whose result may be past its type: polars wraps it around without a word. Sums, differences and
+/// products of columns have room; those of what polars counts, or of what the query itself casts to a smaller type, have not.
+///
+/// # Errors
+/// What is calculated in which type.
+pub(super) fn check_arithmetic(plan: &IRPlan) -> PolarsResult<()> {
+    let mut stack = vec![plan.lp_top];
+    while let Some(node) = stack.pop() {
+        let ir = plan.lp_arena.get(node);
+        stack.extend(ir.inputs());
+        let mut schemas = vec![ir.schema(&plan.lp_arena).into_owned()];
+        schemas.extend(ir.inputs().map(|input| plan.lp_arena.get(input).schema(&plan.lp_arena).into_owned()));
+        for (at, expr) in ir.exprs().flat_map(|expr| plan.expr_arena.iter(expr.node())) {
+            let Some(what) = arithmetic(expr, &plan.expr_arena) else { continue };
+            let type_in =
+                |schema| plan.expr_arena.get(at).to_dtype(&ToFieldContext::new(&plan.expr_arena, schema)).ok();
+            let is_small = |data_type: &DataType| is_small(data_type, what);
+            if let Some(small) = schemas.iter().filter_map(|schema| type_in(schema)).find(is_small) {
+                let rule = format!("{what} in {small} may be past it, and would be wrong without a word");
+                let message = format!("{rule}; cast what goes in, as in CAST(x AS BIGINT) or AS HUGEINT");
+                return Err(PolarsError::ComputeError(message.into()));
+            }
+        }
+    }
+    Ok(())
+}
+
+const ADDITION: &str = "a sum";
+
+fn arithmetic(expr: &AExpr, arena: &Arena<AExpr>) -> Option<&'static str> {
+    match expr {
+        AExpr::BinaryExpr { op: Operator::Plus, .. } => Some(ADDITION),
+        // So polars writes `count(DISTINCT x)`: values without null.
+        AExpr::BinaryExpr { op: Operator::Minus, left, .. } if is_distinct_count(arena.get(*left)) => None,
+        AExpr::BinaryExpr { op: Operator::Minus, .. } => Some("a difference"),
+        AExpr::BinaryExpr { op: Operator::Multiply, .. } => Some("a product"),
+        AExpr::Agg(IRAggExpr::Sum(_)) => Some("a sum of rows"),
+        AExpr::Function { function: IRFunctionExpr::Pow(_), .. } => Some("a power"),
+        _ => None,
+    }
+}
+
+fn is_distinct_count(expr: &AExpr) -> bool {
+    matches!(expr, AExpr::Agg(IRAggExpr::NUnique(_)))
+}
+
+fn is_small(data_type: &DataType, operation: &str) -> bool {
+    match data_type {
+        DataType::Int64 | DataType::Int128 | DataType::UInt128 => false,
+        // Polars counts rows and characters in u32, from 0 on: `row_number()` is a sum.
+        DataType::UInt32 => operation != ADDITION,
+        other => other.is_integer(),
+    }
 }
 
 impl Need {
@@ -132,7 +188,8 @@ fn is_tick(node: Node, arena: &Arena<AExpr>) -> bool {
         AExpr::Column(name) => name.as_str() == "tick",
         // Types that hold every tick change no comparison.
         AExpr::Cast { expr, dtype, .. } => {
-            matches!(dtype, DataType::UInt32 | DataType::Int64 | DataType::UInt64) && is_tick(*expr, arena)
+            matches!(dtype, DataType::UInt32 | DataType::Int64 | DataType::UInt64 | DataType::Int128)
+                && is_tick(*expr, arena)
         }
         _ => false,
     }

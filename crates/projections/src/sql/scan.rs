@@ -48,7 +48,7 @@ pub(super) struct Scan<S> {
 }
 
 impl<S: Source + Send + Sync + 'static> Scan<S> {
-    pub(super) fn new(trace: Arc<Trace<S>>, view: View, need: Need, shared: Arc<Shared>) -> Scan<S> {
+    pub(super) fn new(trace: Arc<Trace<S>>, need: Need, view: View, shared: Arc<Shared>) -> Scan<S> {
         let made_of = view.columns.iter().zip(&need.columns).filter(|(_, wanted)| **wanted);
         let columns = made_of.flat_map(|(column, _)| column.origin.needs()).collect();
         let schema = view.schema();

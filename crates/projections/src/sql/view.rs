@@ -23,16 +23,56 @@ pub struct SqlTable {
 pub struct SqlColumn {
     /// Its name.
     pub name: String,
-    /// Name of its type: that of a scalar, `text` or `bytes`.
+    /// Name of its type: `bool`, `i64`, `i128`, `f32`, `f64`, `text`, `bytes`, or another that a query casts to.
     pub type_name: &'static str,
 }
 
 /// The tables of traces of a layout.
 pub fn sql_tables(layout: &Layout) -> Vec<SqlTable> {
-    let column =
-        |column: &ViewColumn| SqlColumn { name: column.name.to_string(), type_name: column.origin.type_name() };
-    let table = |view: View| SqlTable { name: view.name, columns: view.columns.iter().map(column).collect() };
-    views(layout).into_iter().map(table).collect()
+    let table = |view: View| SqlTable { columns: columns(&view.schema()), name: view.name };
+    views(layout, Integers::Wide).into_iter().map(table).collect()
+}
+
+/// Names and types of columns.
+pub(super) fn columns(schema: &Schema) -> Vec<SqlColumn> {
+    let column = |(name, data_type): (&PlSmallStr, &DataType)| SqlColumn {
+        name: name.to_string(),
+        type_name: type_name(data_type),
+    };
+    schema.iter().map(column).collect()
+}
+
+fn type_name(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "bool",
+        DataType::Int8 => "i8",
+        DataType::Int16 => "i16",
+        DataType::Int32 => "i32",
+        DataType::Int64 => "i64",
+        DataType::Int128 => "i128",
+        DataType::UInt8 => "u8",
+        DataType::UInt16 => "u16",
+        DataType::UInt32 => "u32",
+        DataType::UInt64 => "u64",
+        DataType::UInt128 => "u128",
+        DataType::Float32 => "f32",
+        DataType::Float64 => "f64",
+        DataType::String => "text",
+        DataType::Binary => "bytes",
+        DataType::List(_) => "list",
+        DataType::Struct(_) => "struct",
+        DataType::Null => "null",
+        _ => "other",
+    }
+}
+
+/// Of which types the integers of a table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Integers {
+    /// Those of the layout, of 32 or 64 bits.
+    Declared,
+    /// i64 for those of 32 bits and i128 for those of 64, so that sums and differences fit: polars wraps them around.
+    Wide,
 }
 
 /// How a table that SQL sees is made of one of the layout's.
@@ -42,6 +82,7 @@ pub(super) struct View {
     pub table: TableId,
     /// Of a table whose rows have kinds, the column that says which, and the only kind whose rows are here.
     pub only: Option<(usize, u32)>,
+    integers: Integers,
     pub columns: Vec<ViewColumn>,
 }
 
@@ -49,6 +90,7 @@ pub(super) struct View {
 pub(super) struct ViewColumn {
     pub name: PlSmallStr,
     pub origin: Origin,
+    pub data_type: DataType,
 }
 
 /// Where the values of a column come from. Numbers are those of columns of the layout's table.
@@ -77,26 +119,18 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    fn type_name(&self) -> &'static str {
-        match self {
-            Origin::Tick | Origin::Place { .. } | Origin::Subject(_) | Origin::Cause => ScalarType::U32.name(),
-            Origin::Scalars(_, ty) | Origin::Member { scalar_type: ty, .. } => wide(*ty).name(),
-            Origin::Names(..) | Origin::SubjectKind(_) | Origin::Text(_) => "text",
-            Origin::Page(_) => "bytes",
-        }
-    }
-
-    pub(super) fn data_type(&self) -> DataType {
+    /// The type that its values have as they are decoded; small unsigned integers are u32.
+    fn data_type(&self) -> DataType {
         match self {
             Origin::Tick | Origin::Place { .. } | Origin::Subject(_) | Origin::Cause => DataType::UInt32,
-            Origin::Scalars(_, ty) | Origin::Member { scalar_type: ty, .. } => match wide(*ty) {
+            Origin::Scalars(_, ty) | Origin::Member { scalar_type: ty, .. } => match ty {
                 ScalarType::Bool => DataType::Boolean,
                 ScalarType::I32 => DataType::Int32,
                 ScalarType::I64 => DataType::Int64,
                 ScalarType::U64 => DataType::UInt64,
                 ScalarType::F32 => DataType::Float32,
                 ScalarType::F64 => DataType::Float64,
-                ScalarType::U32 | ScalarType::U8 | ScalarType::U16 => DataType::UInt32,
+                ScalarType::U8 | ScalarType::U16 | ScalarType::U32 => DataType::UInt32,
             },
             Origin::Names(..) | Origin::SubjectKind(_) | Origin::Text(_) => DataType::String,
             Origin::Page(_) => DataType::Binary,
@@ -118,14 +152,18 @@ impl Origin {
     }
 }
 
-/// The type that SQL has for a type: small unsigned integers are u32.
-fn wide(ty: ScalarType) -> ScalarType {
-    if matches!(ty, ScalarType::U8 | ScalarType::U16) { ScalarType::U32 } else { ty }
+/// The type with room for sums and differences of values of a type.
+fn wide(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::UInt32 | DataType::Int32 => DataType::Int64,
+        DataType::UInt64 | DataType::Int64 => DataType::Int128,
+        other => other,
+    }
 }
 
 impl View {
     pub(super) fn schema(&self) -> SchemaRef {
-        let field = |column: &ViewColumn| (column.name.clone(), column.origin.data_type());
+        let field = |column: &ViewColumn| (column.name.clone(), column.data_type.clone());
         Arc::new(self.columns.iter().map(field).collect::<Schema>())
     }
 
@@ -135,16 +173,20 @@ impl View {
         while self.columns.iter().any(|column| column.name.as_str() == name) {
             name.push('_');
         }
-        self.columns.push(ViewColumn { name: PlSmallStr::from_string(name), origin });
+        let data_type = match self.integers {
+            Integers::Declared => origin.data_type(),
+            Integers::Wide => wide(origin.data_type()),
+        };
+        self.columns.push(ViewColumn { name: PlSmallStr::from_string(name), origin, data_type });
     }
 }
 
 /// All tables of a layout.
-pub(super) fn views(layout: &Layout) -> Vec<View> {
+pub(super) fn views(layout: &Layout, integers: Integers) -> Vec<View> {
     let mut views = Vec::new();
     for (index, schema) in layout.tables().iter().enumerate() {
         let table = TableId(index);
-        views.push(view(layout, table, schema));
+        views.push(view(layout, table, schema, integers));
         let kinds: Vec<(String, &[Field], Option<ScalarType>)> = match schema.kind {
             TableKind::Commands => {
                 layout.command_kinds().iter().map(|kind| (kind.name.clone(), &kind.args[..], None)).collect()
@@ -159,14 +201,15 @@ pub(super) fn views(layout: &Layout) -> Vec<View> {
         };
         for ((name, members, result), number) in kinds.into_iter().zip(0u32..) {
             let name = format!("{}.{name}", schema.name);
-            views.push(kind_view(layout, (table, schema), (name, number), members, result));
+            let empty = View { name, table, only: None, integers, columns: Vec::new() };
+            views.push(kind_view(layout, schema, empty, number, members, result));
         }
     }
     views
 }
 
-fn view(layout: &Layout, table: TableId, schema: &TableSchema) -> View {
-    let mut view = View { name: schema.name.clone(), table, only: None, columns: Vec::new() };
+fn view(layout: &Layout, table: TableId, schema: &TableSchema, integers: Integers) -> View {
+    let mut view = View { name: schema.name.clone(), table, only: None, integers, columns: Vec::new() };
     view.add("tick", Origin::Tick);
     match schema.kind {
         TableKind::Inputs => view.add("player", Origin::Place { first: 0 }),
@@ -186,8 +229,9 @@ fn view(layout: &Layout, table: TableId, schema: &TableSchema) -> View {
 /// The rows of one kind: the columns of all kinds but those that say the kind and its list, then the list's members.
 fn kind_view(
     layout: &Layout,
-    (table, schema): (TableId, &TableSchema),
-    (name, number): (String, u32),
+    schema: &TableSchema,
+    mut kind_view: View,
+    number: u32,
     members: &[Field],
     result: Option<ScalarType>,
 ) -> View {
@@ -196,7 +240,6 @@ fn kind_view(
         TableKind::Calls => (calls::SYSCALL, &[calls::ARGS, calls::RESULT]),
         _ => (events::KIND, &[events::VALUES]),
     };
-    let mut kind_view = View { columns: Vec::new(), name, ..view(layout, table, schema) };
     kind_view.only = Some((kind, number));
     kind_view.add("tick", Origin::Tick);
     kind_view.add("seq", Origin::Place { first: 1 });

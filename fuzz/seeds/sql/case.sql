@@ -1,0 +1,1 @@
+SELECT CASE WHEN tick = 0 THEN 'first' ELSE 'other' END AS w FROM state

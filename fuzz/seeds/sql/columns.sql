@@ -1,0 +1,1 @@
+SELECT * EXCLUDE (tick) REPLACE (score + 1 AS score) FROM state

@@ -1,0 +1,1 @@
+SELECT DISTINCT hp FROM entities.creature EXCEPT SELECT tick FROM state

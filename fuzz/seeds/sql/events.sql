@@ -1,0 +1,1 @@
+SELECT kind, subject_slot, cause, "values" FROM events WHERE cause IS NOT NULL

@@ -1,0 +1,1 @@
+SELECT * FROM "calls.sys.blit@1" WHERE x > 0

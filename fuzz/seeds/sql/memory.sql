@@ -1,0 +1,1 @@
+SELECT tick, page, content FROM memory

@@ -1,0 +1,1 @@
+SELECT tick FROM state UNION ALL SELECT tick FROM entities.creature
