@@ -404,3 +404,19 @@ fn an_interrupted_follower_says_what_it_knows() {
     running.kill().unwrap();
     running.wait().unwrap();
 }
+
+#[test]
+fn a_session_has_more_runs_than_a_process_may_have_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let runs: String =
+        (0..300).map(|run| run_rows(&format!("r{run}"), 2, |tick| format!("\"state\":[{tick}]"))).collect();
+    let session = session_start(r#"{"state":[{"name":"score","type":"u32"}]}"#) + &runs + &session_end(600);
+    std::fs::write(path.join("s.jsonl"), session).unwrap();
+    std::fs::create_dir(path.join("runs")).unwrap();
+    let script = "ulimit -n 64; exec \"$0\" finalize s.jsonl -o runs";
+    let mut shell = Command::new("sh");
+    let output = shell.current_dir(path).args(["-c", script, env!("CARGO_BIN_EXE_cdt")]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(files(&path.join("runs")).len(), 300);
+}

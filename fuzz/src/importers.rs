@@ -1,17 +1,25 @@
-//! Bytes that may be a text log: imported as every format that has a name.
+//! Bytes that may be a text log: imported as every format that has a name, and by format strings.
 
 use std::path::Path;
 
 use cdt_analysis::{HealthVerdict, health};
-use cdt_ingest::{Import, Input, LogFormat, import};
+use cdt_ingest::{Import, Input, LineFormat, LogFormat, import};
 use cdt_trace::{Trace, Unwatched};
 
 use crate::scratch::{files, with_folder};
 use crate::{NAME, bounded, told};
 
+/// Strings that begin with a value, with text and with what is passed over.
+const STRINGS: [&str; 3] = [
+    "{pc:hex4} {*} A:{a:hex2} X:{x:hex2}{*}[ CYC:{counter.cycles:u64}]",
+    "A:{a:hex} F:{f:hex2}{*}PC:{pc:hex4}[ PCMEM:{m:hex2}]{*}",
+    "{*} {n:i64} {x:f32}[ ok={ok:bool}]",
+];
+
 /// Imports a log.
 pub fn importers(bytes: &[u8]) {
-    for format in &LogFormat::NAMED {
+    let by_string = |text| LogFormat::Lines(LineFormat::parse(text).expect("it is a format string"));
+    for format in &LogFormat::NAMED.into_iter().chain(STRINGS.map(by_string)).collect::<Vec<_>>() {
         for truncated_tail in [false, true] {
             with_folder(|folder| bounded(|| import_into(folder, bytes, format, truncated_tail)));
         }

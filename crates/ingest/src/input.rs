@@ -13,8 +13,12 @@ use crate::{Error, ErrorKind};
 
 /// Longest line of a capture: a whole tick of memory in base64 fits.
 const MAX_LINE: u64 = 64 << 20;
-/// Lines between two looks at the clock and the stop flag.
+/// Longest line of a text log.
+const MAX_LOG_LINE: u64 = 1 << 20;
+/// Lines between two looks at the clock and the stop flag, unless they are long.
 const LINES_PER_LOOK: u64 = 256;
+/// Bytes of lines between two such looks.
+const BYTES_PER_LOOK: u64 = 1 << 18;
 /// Bytes read at once.
 const BUFFER: usize = 1 << 17;
 /// First bytes of every zstd frame (RFC 8878, section 3.1.1).
@@ -30,6 +34,9 @@ pub struct Input {
     consumed: Rc<Cell<u64>>,
     total: Option<u64>,
     line: u64,
+    max_line: u64,
+    /// Lines and bytes of them since the last look at the stop flag.
+    unseen: (u64, u64),
     /// Whether a compressed capture ended in the middle of a frame; nothing more is read then.
     cut: bool,
 }
@@ -101,7 +108,19 @@ impl Input {
         } else {
             Box::new(whole)
         };
-        Ok(Input { name: name.to_owned(), file: None, reader, compressed, consumed, total, line: 0, cut: false })
+        Ok(Input {
+            name: name.to_owned(),
+            file: None,
+            reader,
+            compressed,
+            consumed,
+            total,
+            line: 0,
+            max_line: MAX_LINE,
+            // The first look is before the first line.
+            unseen: (LINES_PER_LOOK, 0),
+            cut: false,
+        })
     }
 
     /// What errors call the capture.
@@ -109,8 +128,8 @@ impl Input {
         &self.name
     }
 
-    /// The same input as UTF-8 text, whatever it is written in: UTF-8 or UTF-16, with a byte-order mark or without. What
-    /// cannot be text becomes U+FFFD.
+    /// The same input as a log of UTF-8 text, whatever it is written in: UTF-8 or UTF-16, with a byte-order mark or without.
+    /// What cannot be text becomes U+FFFD. Lines are those of a log, so a file without line breaks is none.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -125,17 +144,20 @@ impl Input {
         };
         let decoder =
             DecodeReaderBytesBuilder::new().encoding(guess).bom_sniffing(true).strip_bom(true).build(self.reader);
-        Ok(Input { reader: Box::new(BufReader::with_capacity(BUFFER, decoder)), ..self })
+        let reader = Box::new(BufReader::with_capacity(BUFFER, decoder));
+        Ok(Input { reader, max_line: MAX_LOG_LINE, ..self })
     }
 
     /// Tells how far the reading has come, and whether to go on, once in a while.
     ///
     /// # Errors
     /// The work was stopped.
-    pub(crate) fn look(&self, watch: &dyn Watch) -> Result<(), Error> {
-        if !self.line.is_multiple_of(LINES_PER_LOOK) {
+    pub(crate) fn look(&mut self, watch: &dyn Watch) -> Result<(), Error> {
+        let (lines, bytes) = self.unseen;
+        if lines < LINES_PER_LOOK && bytes < BYTES_PER_LOOK {
             return Ok(());
         }
+        self.unseen = (0, 0);
         watch.progress(self.consumed.get(), self.total);
         if watch.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
@@ -156,7 +178,8 @@ impl Input {
         if self.cut {
             return Ok(Found::End);
         }
-        let read = self.reader.by_ref().take(MAX_LINE).read_until(b'\n', line);
+        let read = self.reader.by_ref().take(self.max_line).read_until(b'\n', line);
+        self.unseen = (self.unseen.0 + 1, self.unseen.1 + line.len() as u64);
         match read {
             Ok(0) => return Ok(Found::End),
             Ok(_) => self.line += 1,
@@ -175,8 +198,10 @@ impl Input {
             line.pop_if(|&mut byte| byte == b'\r');
             return Ok(Found::Line);
         }
-        if line.len() as u64 >= MAX_LINE {
-            let message = format!("{}:{}: the line is longer than {} MiB", self.name, self.line, MAX_LINE >> 20);
+        if line.len() as u64 >= self.max_line {
+            let (line, max) = (self.line, self.max_line >> 20);
+            let message =
+                format!("{}:{line}: the line is longer than {max} MiB; lines end with a line break", self.name);
             return Err(Error::new(ErrorKind::Line, message));
         }
         // Of CR LF the second half alone may be missing.

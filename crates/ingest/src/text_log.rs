@@ -6,7 +6,9 @@
 
 mod gameboy_doctor;
 mod line_format;
+mod line_match;
 mod nestest;
+mod notation;
 mod scan;
 
 pub use line_format::LineFormat;

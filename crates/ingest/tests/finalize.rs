@@ -243,3 +243,52 @@ fn only_transport_is_excused_by_the_truncated_tail() {
         assert!(files(folder.path()).is_empty());
     }
 }
+
+/// A session of so many runs, one after another or all begun before the first ends.
+fn session_of(runs: u32, at_once: bool) -> String {
+    let of = |row: &str, run: u32| row.replace("\"r\"", &format!("\"r{run}\"")) + "\n";
+    let begin = |run| of(RUN, run);
+    let rest = |run| of(TICK, run) + &of(END, run);
+    let rows: String = if at_once {
+        (0..runs).map(begin).chain((0..runs).map(rest)).collect()
+    } else {
+        (0..runs).map(|run| begin(run) + &rest(run)).collect()
+    };
+    format!("{START}\n{rows}{}\n", CLOSE.replace("\"1\"", &format!("\"{runs}\"")))
+}
+
+#[test]
+fn more_runs_at_once_than_there_are_files_cost_those_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = run(&session_of(203, true), folder.path(), false).unwrap();
+    let failed: Vec<&str> = report
+        .runs
+        .iter()
+        .filter_map(|run| match &run.outcome {
+            RunOutcome::Failed(reason) => Some(reason.as_str()),
+            RunOutcome::Finalized { .. } => None,
+        })
+        .collect();
+    assert_eq!((failed.len(), files(folder.path()).len()), (3, 200));
+    assert!(
+        failed[0].contains("capture:202:") && failed[0].contains("at most 200 runs are open at once"),
+        "{failed:?}"
+    );
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+}
+
+#[test]
+fn runs_that_end_make_room_for_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = run(&session_of(450, false), folder.path(), false).unwrap();
+    assert!(report.runs.iter().all(|run| matches!(run.outcome, RunOutcome::Finalized { ticks: 1, .. })));
+    // Runs that fail do, too: by a row of their own, and by a line that costs all that are open.
+    let of = |row: &str, run: u32| row.replace("\"r\"", &format!("\"r{run}\"")) + "\n";
+    let bad = |run| of(RUN, run) + &of(&TICK.replace("0.5", "null"), run);
+    let rows: String =
+        (0..150).map(bad).chain((150..300).map(|run| of(RUN, run))).chain(["what\n".to_owned()]).collect();
+    let rows = rows + &(300..500).map(|run| of(RUN, run)).collect::<String>() + &of(TICK, 499) + &of(END, 499);
+    let folder = tempfile::tempdir().unwrap();
+    let report = run(&format!("{START}\n{rows}{CLOSE}\n"), folder.path(), false).unwrap();
+    assert_eq!((report.runs.len(), files(folder.path())), (500, vec!["r499.cdt".to_owned()]));
+}

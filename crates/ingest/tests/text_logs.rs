@@ -2,11 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-use cdt_ingest::{Import, Imported, Input, LineFormat, LogFormat, import};
+use cdt_ingest::{ErrorKind, Import, Imported, Input, LineFormat, LogFormat, import};
 use cdt_schema::{Channel, ChannelSet, TableKind};
-use cdt_trace::{LossKind, Trace, Unwatched};
+use cdt_trace::{LossKind, Trace, Unwatched, Watch};
 
 const LINE_A: &str = "8000  A9 10     LDA #$10                        A:00 X:01 Y:02 P:24 SP:FD";
 const LINE_B: &str = "8002  85 20     STA $20 = 7F                    A:10 X:01 Y:02 P:24 SP:FD";
@@ -329,7 +330,11 @@ fn bad_format_strings_are_told() {
         "[{*}{a:u32}]",
         "{*}{a:u32}",
         "{*}{*} {a:u32}",
+        "{*}[{a:u32}] {b:u32}",
+        "{*}[ {a:u32}]{b:u32}",
+        "[x={a:u32}]",
         "{counter.a:f32}",
+        &format!("{{a:u32}}{}", "[ x]".repeat(33)),
     ] {
         said.push_str(&format!("{format}\n  {}\n", LineFormat::parse(format).unwrap_err()));
     }
@@ -355,6 +360,179 @@ fn a_number_is_read_whole_or_not_at_all() {
         said.push_str(&format!("{format}  of  {line}\n{}", by_format(format, format!("{line}\n").as_bytes())));
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_line_that_begins_like_the_log_is_never_left_out() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("v={v:i32}", "v=1", &["v=abc", "v=99999999999", "v=", "v=1 v=2", "[x] v=1.5"]),
+        ("{a:u32}", "1", &["-5", "4294967296", "1.5", "1 2", "[x] 1"]),
+        ("{a:u32} {b:u32}", "7 8", &["7 8 9", "7", "7 x", "-7 8", "x 7 8", "1: 7 8", "1.5 2"]),
+        ("{a:u32} {b:u32} {c:u32}", "7 8 9", &["7 x 9", "7 8", "4294967296 8 9", "7 x 8 9 1"]),
+        ("{a:f32},{b:f32}", "1,2", &["nan,1", "-inf,1", "1e40,1", "1,2,3", "1"]),
+        ("{pc:hex4} A:{a:hex2}", "C000 A:01", &["C00 A:01", "C0000 A:01", "FFFE B:01", "FFFE", "[x] C000 A:01"]),
+        ("f={f:u32} x={x:f32}", "f=0 x=1", &["f=-1 x=1", "f=abc x=1", "f=1", "x f=1 x=", "f=1 f=2 x=3"]),
+        ("[[{n:u32}]] x={x:i32}", "[0] x=1", &["[-3] x=4", "[3] x=", "[3] y=4", "[info] [3] y=4"]),
+        ("{*} {a:u32} {b:u32}", "x 7 8", &["x 7 y", "x 7 y 8"]),
+        ("{*} pc={pc:hex4}", "nop pc=C000", &["nop pc=zz", "nop pc=C000 x"]),
+        ("[{n:u32}: ]x={x:i32}", "x=1", &["x=", "3: x=", "3: y=1"]),
+    ];
+    let mut said = String::new();
+    for (format, good, bad) in cases {
+        said.push_str(&format!("{format}\n"));
+        for bad in *bad {
+            let told = by_format(format, format!("{good}\n{bad}\n{good}\n").as_bytes());
+            assert!(told.starts_with("log:2:"), "{format} of {bad}: {told}");
+            said.push_str(&format!("  {bad}\n    {}\n", told.split("; the format string").next().unwrap()));
+        }
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn what_is_unlike_the_log_is_left_out() {
+    let chatter = [
+        "compiling…",
+        "loaded the rom",
+        "Read from unmapped address: 0x4015",
+        "frame,seed,big",
+        "--- 1.5 ---",
+        "[info] boot",
+        "1: a warning",
+        "dead: code",
+        "if=3",
+        "(player)",
+        "+",
+        "",
+    ];
+    for (format, good) in [
+        ("f={f:u32} x={x:f32}", "f=0 x=1"),
+        ("{frame:u32},{seed:hex8}", "7,DEADBEEF"),
+        ("{pc:hex4} {*} A:{a:hex2}", "C000 nop A:01"),
+        ("{*} A:{a:hex2}", "nop A:01"),
+        ("[[{n:u32}]] x={x:i32}", "[0] x=1"),
+        ("({x:f32}, {y:f32})", "moved (player) to (1.5, 2)"),
+    ] {
+        let log = format!("{}\n{good}\n{0}\n{good}\n", chatter.join("\n"));
+        let told = by_format(format, log.as_bytes());
+        assert!(told.ends_with("22 lines left out: [1, 2, 3, 4, 5]\n"), "{format}: {told}");
+    }
+}
+
+/// Lines that cost a matcher the square of their length if it looks again from each of their bytes.
+#[test]
+fn a_long_line_takes_no_longer_than_its_length_says() {
+    let long = |unit: &str| unit.repeat(1_000_000 / unit.len());
+    for (format, line) in [
+        ("x={x:u32}{*}y={y:u32}", long("x=1 ")),
+        ("x={x:u32} {*} y={y:u32} {*} z={z:u32}", long("x=1 y=2 ")),
+        ("{x:u32} y={y:u32}", long("1.")),
+        ("{x:u32} y={y:u32}", long("1 ")),
+        ("{x:f64}!", long("1")),
+        ("{*} {a:u32}", long(" ")),
+        ("{*}[ b]c={c:u32}", long(" ")),
+        ("{*}x{a:u32}", long("x ") + &long(" ")[..40_000]),
+        ("[[{*}]] x={x:u32}", long("[")),
+        ("[[{a:u32}]] x={x:u32}", long("[ [")),
+        ("{*}1{a:f64}!", long("1")[..40_000].to_owned()),
+        ("{a:hex2} {*} b={b:bool} {*} c={c:i64}", long("00 b=1 ")),
+    ] {
+        let told = by_format(format, format!("{line}\n").as_bytes());
+        assert!(told.starts_with("log:") && told.len() < 500, "{format}: {told}");
+    }
+}
+
+/// Asks how often the work looks whether it shall stop, and stops it at one of them.
+struct StopsAt {
+    look: u32,
+    looks: Cell<u32>,
+}
+
+impl Watch for StopsAt {
+    fn progress(&self, _done: u64, _total: Option<u64>) {}
+
+    fn cancelled(&self) -> bool {
+        self.looks.set(self.looks.get() + 1);
+        self.looks.get() >= self.look
+    }
+}
+
+#[test]
+fn a_log_of_long_lines_can_be_stopped_and_a_file_without_lines_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("t.cdt");
+    let format = lines("x={x:u32}{*}");
+    let how = Import { format: &format, out: &out, overwrite: false, truncated_tail: false };
+    let log = format!("x=1 {}\n", "y".repeat(600_000)).repeat(10).into_bytes();
+    let watch = StopsAt { look: 5, looks: Cell::new(0) };
+    let error = import(Input::from_bytes("log", log.clone()).unwrap(), &how, &watch).unwrap_err();
+    assert_eq!((error.kind(), watch.looks.get()), (ErrorKind::Cancelled, 5));
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is left behind");
+    assert_eq!(take(&format, &log, false, &out).unwrap().ticks, 10);
+    assert_eq!(
+        by_format("x={x:u32}{*}", &[b"x=1\n".to_vec(), vec![b'x'; 3 << 20]].concat()),
+        "log:2: the line is longer than 1 MiB; lines end with a line break\n"
+    );
+}
+
+#[test]
+fn the_cut_end_of_a_log_by_format_string_is_a_loss_on_request() {
+    for (format, good, cut) in [
+        ("f={f:u32} x={x:f32}", "f=0 x=1.5", "f=1 x=1"),
+        ("f={f:u32} x={x:f32}", "f=0 x=1.5", "f=1 "),
+        ("f={f:u32} x={x:f32}", "f=0 x=1.5", "b"),
+        ("A:{a:hex2}[ C:{counter.c:u64}]", "A:01 C:1", "A:02"),
+        ("A:{a:hex2}{*}", "A:01 x", "A:02"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("t.cdt");
+        let log = format!("{good}\n{cut}");
+        let refused = take(&lines(format), log.as_bytes(), false, &out).unwrap_err();
+        assert!(refused.contains("log:2:") && refused.contains("--truncated-tail"), "{log}: {refused}");
+        let report = take(&lines(format), log.as_bytes(), true, &out).unwrap();
+        assert_eq!((report.ticks, report.loss.map(|loss| loss.kind)), (1, Some(LossKind::TruncatedTail)), "{log}");
+    }
+    // What ends with a number of fixed width is whole, and what has its line break is never a loss.
+    let folder = tempfile::tempdir().unwrap();
+    let whole = |name: &str, log: &[u8]| take(&lines("A:{a:hex2}"), log, true, &folder.path().join(name)).unwrap();
+    for (name, log) in [("a", "A:01\nA:02"), ("b", "A:01\nA:02\n")] {
+        let report = whole(name, log.as_bytes());
+        assert_eq!((report.ticks, report.loss), (2, None));
+    }
+    let refused = take(&lines("A:{a:hex2}"), b"A:01\nA:2\n", true, &folder.path().join("c")).unwrap_err();
+    assert!(refused.starts_with("log:2:3:"), "{refused}");
+}
+
+#[test]
+fn an_import_replaces_a_trace_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, out) = (folder.path().join("x.log"), folder.path().join("t.cdt"));
+    std::fs::write(&log, format!("{DOCTOR}\n")).unwrap();
+    std::fs::write(&out, "mine").unwrap();
+    let format = LogFormat::from_name("gameboy-doctor").unwrap();
+    let import_to = |out: &Path, overwrite| {
+        let how = Import { format: &format, out, overwrite, truncated_tail: false };
+        import(Input::open(&log).unwrap(), &how, &Unwatched).map_err(|error| error.to_string())
+    };
+    let refused = import_to(&out, false).unwrap_err();
+    assert!(refused.contains("--force") && std::fs::read(&out).unwrap() == b"mine", "{refused}");
+    assert_eq!(import_to(&out, true).unwrap().ticks, 1);
+    assert_eq!(Trace::open(&out).unwrap().index().ticks(), 1);
+    let refused = import_to(&log, true).unwrap_err();
+    assert!(refused.ends_with("this is what is read; a trace cannot take its place"), "{refused}");
+    assert_eq!(LogFormat::from_name("text"), None, "such a format has a string and no name");
+}
+
+#[test]
+fn every_type_of_a_format_string_is_read() {
+    let format = "{a:bool} {b:i32} {c:u32} {d:i64} {e:u64} {f:f32} {g:f64} {h:hex} {i:hex1} {j:hex9} {k:hex16} \
+                  {counter.l:u32} {counter.m:hex8}";
+    let log = "true -2147483648 4294967295 -9223372036854775808 18446744073709551615 -0.0 1e300 FF a 123456789 \
+               FFFFFFFFFFFFFFFF 7 0000000F\n";
+    insta::assert_snapshot!(by_format(format, log.as_bytes()));
+    let packed = zstd::encode_all(log.as_bytes(), 1).unwrap();
+    assert_eq!(by_format(format, &packed), by_format(format, log.as_bytes()));
+    insta::assert_snapshot!("counters_alone", by_format("n={counter.n:u64}", b"n=1\nn=2\n"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
 
+use crate::new_file::ClosedFile;
 use crate::{
     BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, NewFile, Opening, Options, Totals,
     TraceIndex,
@@ -21,10 +22,10 @@ pub struct TraceWriter {
     file: NewFile,
 }
 
-/// A trace that is complete on disk and has not got its final name yet.
+/// A trace that is complete on disk and has not got its final name yet. Its file is closed, so any number of them can wait.
 #[derive(Debug)]
 pub struct Finished {
-    file: NewFile,
+    file: ClosedFile,
     digest: Digest,
 }
 
@@ -123,7 +124,7 @@ impl Finished {
     pub(crate) fn new(mut file: NewFile, bytes: &[u8], digest: Digest) -> Result<Finished, Error> {
         let written = file.write_all(bytes).and_then(|()| file.sync());
         written.map_err(|error| Error::io(file.path(), "write the trace", &error))?;
-        Ok(Finished { file, digest })
+        Ok(Finished { file: file.close()?, digest })
     }
 
     /// Where the trace will stand.
@@ -150,7 +151,7 @@ impl Finished {
     /// # Errors
     /// As for [`Finished::publish`], for the first that fails.
     pub fn publish_all(traces: Vec<Finished>) -> Result<Vec<PathBuf>, Error> {
-        NewFile::publish_all(traces.into_iter().map(|trace| trace.file).collect())
+        ClosedFile::publish_all(traces.into_iter().map(|trace| trace.file).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A file that gets its name when it is complete.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +87,15 @@ impl NewFile {
         self.file.as_file().sync_all()
     }
 
+    /// Closes the file, which is complete and on the disk, until it gets its name.
+    pub(crate) fn close(self) -> Result<ClosedFile, Error> {
+        let metadata = self.file.as_file().metadata();
+        let metadata =
+            metadata.map_err(|error| Error::io(&self.path, &format!("look at the {}", self.what), &error))?;
+        let NewFile { file, path, what, overwrite } = self;
+        Ok(ClosedFile { partial: Some(file.into_temp_path()), mark: Mark::of(&metadata), path, what, overwrite })
+    }
+
     /// Gives the file its final name.
     ///
     /// # Errors
@@ -94,10 +103,7 @@ impl NewFile {
     /// [`ErrorKind::Io`] otherwise. Nothing is left behind.
     pub fn publish(self) -> Result<(), Error> {
         if !is_still_at(self.file.as_file(), self.file.path()) {
-            // What stands there is not ours to remove.
-            let place = self.file.into_temp_path().keep().unwrap_or(self.path);
-            let rule = "another writer took the place of the unfinished";
-            return Err(Error::new(ErrorKind::Exists, format!("{}: {rule} {}", place.display(), self.what)));
+            return Err(displaced(self.file.into_temp_path(), self.what));
         }
         let persisted =
             if self.overwrite { self.file.persist(&self.path) } else { self.file.persist_noclobber(&self.path) };
@@ -113,9 +119,17 @@ impl NewFile {
     /// # Errors
     /// As for [`NewFile::publish`], for the first that fails.
     pub fn publish_all(files: Vec<NewFile>) -> Result<Vec<PathBuf>, Error> {
+        NewFile::publish_each(files.into_iter().map(Ok))
+    }
+
+    fn publish_each(files: impl ExactSizeIterator<Item = Result<NewFile, Error>>) -> Result<Vec<PathBuf>, Error> {
         let several = files.len() > 1;
         let mut done = Vec::with_capacity(files.len());
         for file in files {
+            let file = match file {
+                Ok(file) => file,
+                Err(error) => return Err(take_back(done, error)),
+            };
             let path = file.path.clone();
             let kept = if several && file.overwrite && path.exists() { Some(keep(&path)) } else { None };
             let published = kept.transpose().and_then(|kept| file.publish().map(|()| kept));
@@ -147,6 +161,102 @@ impl Seek for NewFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.file.as_file_mut().seek(to)
     }
+}
+
+/// A complete file that is closed, so that any number of them can wait for their names. Dropped before that, it leaves
+/// nothing.
+///
+/// While it waits nothing holds it, so a writer that is told to begin anew takes its place. That is found out before it
+/// gets its name, and what took the place is left alone.
+#[derive(Debug)]
+pub(crate) struct ClosedFile {
+    /// Nothing only while it is dropped.
+    partial: Option<TempPath>,
+    mark: Mark,
+    path: PathBuf,
+    what: &'static str,
+    overwrite: bool,
+}
+
+impl ClosedFile {
+    /// Where the file will stand.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its final name.
+    ///
+    /// # Errors
+    /// As for [`NewFile::publish`].
+    pub(crate) fn publish(self) -> Result<(), Error> {
+        self.reopen()?.publish()
+    }
+
+    /// Gives several files their final names, as [`NewFile::publish_all`] does. One of them is open at a time.
+    ///
+    /// # Errors
+    /// As for [`NewFile::publish`], for the first that fails.
+    pub(crate) fn publish_all(files: Vec<ClosedFile>) -> Result<Vec<PathBuf>, Error> {
+        NewFile::publish_each(files.into_iter().map(ClosedFile::reopen))
+    }
+
+    /// Takes hold of the file again.
+    fn reopen(mut self) -> Result<NewFile, Error> {
+        let partial = self.partial.take().expect("it is taken but once");
+        let file = match File::open(&partial) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(displaced(partial, self.what)),
+            Err(error) => return Err(Error::io(&self.path, &format!("open the complete {}", self.what), &error)),
+        };
+        if !file.metadata().is_ok_and(|metadata| Mark::of(&metadata) == self.mark) {
+            return Err(displaced(partial, self.what));
+        }
+        let _ = file.lock();
+        let file = NamedTempFile::from_parts(file, partial);
+        Ok(NewFile { file, path: self.path.clone(), what: self.what, overwrite: self.overwrite })
+    }
+}
+
+impl Drop for ClosedFile {
+    fn drop(&mut self) {
+        let Some(partial) = self.partial.take() else { return };
+        let is_ours = std::fs::metadata(&partial).is_ok_and(|metadata| Mark::of(&metadata) == self.mark);
+        if !is_ours {
+            // What stands there is not ours to remove.
+            let _ = partial.keep();
+        }
+    }
+}
+
+/// What tells a file from another one that came to have its name. The number of a file alone does not: it is used again.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark {
+    len: u64,
+    /// Device, number, and when it was written to, in s and ns.
+    #[cfg(unix)]
+    file: (u64, u64, i64, i64),
+}
+
+impl Mark {
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Mark {
+        use std::os::unix::fs::MetadataExt;
+        let file = (metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
+        Mark { len: metadata.len(), file }
+    }
+
+    #[cfg(not(unix))]
+    fn of(metadata: &Metadata) -> Mark {
+        Mark { len: metadata.len() }
+    }
+}
+
+/// Of a file whose place another writer took. What stands there is left alone.
+fn displaced(partial: TempPath, what: &str) -> Error {
+    let place = partial.to_path_buf();
+    let _ = partial.keep();
+    let rule = "another writer took the place of the unfinished";
+    Error::new(ErrorKind::Exists, format!("{}: {rule} {what}", place.display()))
 }
 
 /// Gives the file at `path` a second name beside it.

@@ -123,6 +123,31 @@ fn several_traces_get_their_names_together_or_not_at_all() {
 }
 
 #[test]
+fn a_trace_whose_place_was_taken_while_it_waited_takes_nobodys() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let finished = |name: &str| create(&path(name), false).unwrap().complete("complete").unwrap();
+    let waiting = vec![finished("a.cdt"), finished("b.cdt"), finished("c.cdt")];
+    // A complete trace is closed, so a writer that is told to begin anew does.
+    let other = create(&path("b.cdt"), true).unwrap();
+    let message = "b.cdt.partial: another writer took the place of the unfinished trace";
+    assert_eq!(refused(Finished::publish_all(waiting), &folder), (ErrorKind::Exists, message.to_owned()));
+    assert_eq!(names(&folder), ["b.cdt.partial"]);
+    other.finish("the other").unwrap();
+    assert_eq!(Trace::open(&path("b.cdt")).unwrap().index().end_reason, "the other");
+    // Nor does one that is given up.
+    let waiting = finished("d.cdt");
+    let other = create(&path("d.cdt"), true).unwrap();
+    drop(waiting);
+    other.finish("the other").unwrap();
+    // What is gone cannot be named.
+    let waiting = finished("e.cdt");
+    fs::remove_file(path("e.cdt.partial")).unwrap();
+    assert_eq!(refused(waiting.publish(), &folder).0, ErrorKind::Exists);
+    assert_eq!(names(&folder), ["b.cdt", "d.cdt"]);
+}
+
+#[test]
 fn a_dropped_writer_leaves_nothing() {
     let folder = folder();
     let path = folder.path().join("run.cdt");

@@ -24,6 +24,8 @@ pub(super) const CUT_SHORT: &str = "the capture ends before the run does";
 pub(super) const TRUNCATED: &str = "truncated";
 /// Most runs of a session: what is held must not grow with the input.
 const MAX_RUNS: usize = 65_536;
+/// Most runs that are open at once. Each has a file, of which many systems give a process 256.
+const MAX_OPEN_RUNS: usize = 200;
 
 /// Where the traces of a session go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +112,7 @@ pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<F
         header,
         name: input.name().to_owned(),
         runs: BTreeMap::new(),
+        open_runs: 0,
         faults: Faults::default(),
         ended: false,
     };
@@ -176,6 +179,8 @@ struct Session<'a> {
     /// What errors call the capture.
     name: String,
     runs: BTreeMap<String, RunState>,
+    /// How many of the runs are open.
+    open_runs: usize,
     faults: Faults,
     ended: bool,
 }
@@ -184,6 +189,12 @@ enum RunState {
     Open(Box<OpenRun>),
     Complete { finished: Finished, ticks: u64, loss: Option<Loss> },
     Failed(String),
+}
+
+impl RunState {
+    fn is_open(&self) -> bool {
+        matches!(self, RunState::Open(_))
+    }
 }
 
 struct OpenRun {
@@ -319,7 +330,10 @@ impl Session<'_> {
             match self.runs.get_mut(run.as_ref()) {
                 // A run that failed keeps its first reason; the rows that follow are of no use any more.
                 Some(RunState::Failed(_)) => {}
-                Some(state) => *state = RunState::Failed(message),
+                Some(state) => {
+                    self.open_runs -= usize::from(state.is_open());
+                    *state = RunState::Failed(message);
+                }
                 // A run whose beginning is at fault is a run that failed; a name that no row began is none.
                 None if event == "run_start" && check_id(line, "run_id", &run).is_ok() && room => {
                     self.runs.insert(run.into_owned(), RunState::Failed(message));
@@ -328,14 +342,13 @@ impl Session<'_> {
             }
             return;
         }
-        let mut cost_a_run = false;
-        for state in self.runs.values_mut().filter(|state| matches!(state, RunState::Open(_))) {
+        if self.open_runs == 0 {
+            return self.faults.push(message);
+        }
+        for state in self.runs.values_mut().filter(|state| state.is_open()) {
             *state = RunState::Failed(message.clone());
-            cost_a_run = true;
         }
-        if !cost_a_run {
-            self.faults.push(message);
-        }
+        self.open_runs = 0;
     }
 
     fn run_start(&mut self, line: &str) -> Result<(), Trouble> {
@@ -348,6 +361,11 @@ impl Session<'_> {
         }
         if self.runs.len() >= MAX_RUNS {
             let rule = format!("a session has at most {MAX_RUNS} runs; split the capture");
+            return Err(Fault::in_member(line, "run_id", "run_id", rule).into());
+        }
+        if self.open_runs >= MAX_OPEN_RUNS {
+            let rule =
+                format!("at most {MAX_OPEN_RUNS} runs are open at once; end one before the next, or split the capture");
             return Err(Fault::in_member(line, "run_id", "run_id", rule).into());
         }
         if !row.tick_rate.is_finite() || row.tick_rate <= 0.0 {
@@ -381,6 +399,7 @@ impl Session<'_> {
             .map_err(|error| Trouble::Fatal(error.into()))?;
         let run = OpenRun { writer, names: Names::new(&layout), layout, buffers: Buffers::default(), ticks: 0 };
         self.runs.insert(meta.run.id, RunState::Open(Box::new(run)));
+        self.open_runs += 1;
         Ok(())
     }
 
@@ -474,6 +493,7 @@ impl Session<'_> {
     /// Ends the trace of an open run, under its temporary name.
     fn complete(&mut self, id: &str, reason: &str, loss: Option<Loss>) -> Result<(), Error> {
         let Some(RunState::Open(run)) = self.runs.remove(id) else { unreachable!("only open runs are completed") };
+        self.open_runs -= 1;
         let OpenRun { mut writer, ticks, .. } = *run;
         if let Some(loss) = &loss {
             writer.record_loss(loss)?;
