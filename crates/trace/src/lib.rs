@@ -17,6 +17,7 @@ mod frame;
 mod growing;
 mod index;
 mod index_writer;
+mod locks;
 mod meta;
 mod new_file;
 mod records;
