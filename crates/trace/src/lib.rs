@@ -11,6 +11,7 @@ mod compact;
 mod draws;
 mod encoder;
 mod error;
+mod extent;
 mod file;
 mod follow;
 mod frame;
