@@ -178,6 +178,24 @@ fn a_killed_writer_is_recovered_and_its_loss_is_told_by_every_command() {
     assert!(std::fs::read(path.join("done.cdt")).unwrap() == std::fs::read(path.join("reference.cdt")).unwrap());
 }
 
+#[test]
+fn what_stands_behind_an_end_is_told_and_a_trace_without_ticks_is_recovered() {
+    let folder = demo_traces();
+    let path = folder.path();
+    let whole = std::fs::read(path.join("reference.cdt")).unwrap();
+    std::fs::write(path.join("two.cdt"), [&whole[..], &whole[..]].concat()).unwrap();
+    let text = expect(path, 3, "recover two.cdt -o one.cdt");
+    assert!(text.contains("behind its end, are left out") && !text.contains("nothing is left out"), "{text}");
+    let text = refused(path, "diff --follow two.cdt reference.cdt");
+    assert!(text.contains("bytes stand behind the end of the trace"), "{text}");
+    let empty = concat!(env!("CARGO_MANIFEST_DIR"), "/../../traces/conformance/valid/ticks-none.cdt");
+    std::fs::copy(empty, path.join("empty.cdt")).unwrap();
+    let text = expect(path, 0, "recover empty.cdt -o again.cdt");
+    assert!(text.contains("(0 ticks, digest") && text.contains("nothing is left out"), "{text}");
+    let json = expect(path, 0, "recover empty.cdt -o again.cdt --force --json");
+    assert!(json.contains("\"first_tick\": null"), "{json}");
+}
+
 /// A trace of 100 plain ticks with a loss in its ledger.
 fn with_loss(path: &Path, loss: Option<&Loss>) {
     let mut writer = TraceWriter::create(path, true, &meta(), Arc::new(plain_layout()), Options::LIVE).unwrap();

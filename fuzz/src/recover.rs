@@ -68,7 +68,7 @@ fn bring_back(folder: &Path, name: &str, bytes: &[u8]) -> Option<Recovered> {
     let trace = Trace::open(&out).expect("a recovered trace can be opened");
     let index = trace.index();
     assert_eq!((index.ticks(), index.content_digest), (recovered.ticks, recovered.content_digest));
-    assert_eq!(index.tick_range(), Some(recovered.bounds));
+    assert_eq!(index.tick_range(), recovered.bounds);
     assert!(recovered.loss.is_none() || recovered.loss.as_ref() == index.loss.last(), "the loss is recorded");
     // Digests are made of the rows. What the rows themselves say may contradict itself from tick to tick.
     let health = health(&trace, &Unwatched).expect("the file can be read");

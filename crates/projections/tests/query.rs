@@ -284,7 +284,8 @@ fn files_for_programs_have_the_same_rows() {
     let arrow = written(&trace, sql, "..", RowFormat::Arrow).unwrap();
     let from_parquet = ParquetReader::new(Cursor::new(parquet)).finish().unwrap();
     let from_arrow = IpcReader::new(Cursor::new(arrow)).finish().unwrap();
-    assert_eq!(from_parquet.height(), lines);
+    assert_eq!((from_parquet.height(), from_arrow.height()), (lines, lines));
+    assert_eq!((from_parquet.width(), from_arrow.width()), (8, 8));
     assert!(lines > 0);
     for (a, b) in from_parquet.columns().iter().zip(from_arrow.columns()) {
         assert_eq!((a.name(), a.dtype()), (b.name(), b.dtype()));

@@ -202,7 +202,7 @@ impl RowWriter {
     pub fn tick(&mut self, tick: Tick) -> TickBuilder<'_> {
         let committed = self.rows.ticks.len();
         self.rows.ticks.push(tick);
-        TickBuilder { writer: self, committed, last_entity: None, done: false }
+        TickBuilder { writer: self, committed, last_entity: None, refused: None, done: false }
     }
 
     /// The rows of the current block.
@@ -267,6 +267,8 @@ pub struct TickBuilder<'a> {
     writer: &'a mut RowWriter,
     committed: usize,
     last_entity: Option<KindId>,
+    /// Why a row was refused, part of which may stand in its table. Such a tick is not taken.
+    refused: Option<RowError>,
     done: bool,
 }
 
@@ -281,35 +283,37 @@ impl TickBuilder<'_> {
     /// # Errors
     /// The channel is not declared, or a value or count is not as declared; so for every method below.
     pub fn step(&mut self, step: &Step) -> Result<(), RowError> {
-        let id = self.table(TableKind::Step, "step")?;
-        let values = [Scalar::F32(step.dt), Scalar::U64(step.elapsed), Scalar::U32(step.mode)];
-        self.push(id, &values)?;
-        let players = usize::from(self.layout().spec().players);
-        if step.inputs.len() != players {
-            let rule = format!("one row for each of {players} players is expected, not {}", step.inputs.len());
-            return Err(RowError::new("step.players", rule));
-        }
-        let inputs = self.table(TableKind::Inputs, "step")?;
-        for input in &step.inputs {
-            let axes = [input.move_x, input.move_y, input.aim_x, input.aim_y].map(Scalar::F32);
-            self.push(inputs, &[Scalar::U32(input.buttons), axes[0], axes[1], axes[2], axes[3]])?;
-        }
-        let commands = self.table(TableKind::Commands, "step")?;
-        for (index, command) in step.commands.iter().enumerate() {
-            let place = format!("step.commands[{}]", index + 1);
-            if usize::from(command.player.0) >= players {
-                let rule = format!("player {} does not exist; the run has {players}", command.player);
-                return Err(RowError::new(place, rule));
+        self.row(|tick| {
+            let id = tick.table(TableKind::Step, "step")?;
+            let values = [Scalar::F32(step.dt), Scalar::U64(step.elapsed), Scalar::U32(step.mode)];
+            tick.push(id, &values)?;
+            let players = usize::from(tick.layout().spec().players);
+            if step.inputs.len() != players {
+                let rule = format!("one row for each of {players} players is expected, not {}", step.inputs.len());
+                return Err(RowError::new("step.players", rule));
             }
-            let kinds = self.layout().command_kinds();
-            let kind = lookup(kinds, usize::from(command.kind.0), &place, "command kind")?;
-            let args = pack(&command.args, &kind.args, &place)?;
-            let table = &mut self.writer.rows.tables[commands.0];
-            table.columns[columns::commands::PLAYER].push_bits(u64::from(command.player.0));
-            table.columns[columns::commands::KIND].push_bits(u64::from(command.kind.0));
-            push_bytes(&mut table.columns[columns::commands::ARGS], &args);
-        }
-        Ok(())
+            let inputs = tick.table(TableKind::Inputs, "step")?;
+            for input in &step.inputs {
+                let axes = [input.move_x, input.move_y, input.aim_x, input.aim_y].map(Scalar::F32);
+                tick.push(inputs, &[Scalar::U32(input.buttons), axes[0], axes[1], axes[2], axes[3]])?;
+            }
+            let commands = tick.table(TableKind::Commands, "step")?;
+            for (index, command) in step.commands.iter().enumerate() {
+                let place = format!("step.commands[{}]", index + 1);
+                if usize::from(command.player.0) >= players {
+                    let rule = format!("player {} does not exist; the run has {players}", command.player);
+                    return Err(RowError::new(place, rule));
+                }
+                let kinds = tick.layout().command_kinds();
+                let kind = lookup(kinds, usize::from(command.kind.0), &place, "command kind")?;
+                let args = pack(&command.args, &kind.args, &place)?;
+                let table = &mut tick.writer.rows.tables[commands.0];
+                table.columns[columns::commands::PLAYER].push_bits(u64::from(command.player.0));
+                table.columns[columns::commands::KIND].push_bits(u64::from(command.kind.0));
+                push_bytes(&mut table.columns[columns::commands::ARGS], &args);
+            }
+            Ok(())
+        })
     }
 
     /// The next draw of the tick.
@@ -317,19 +321,26 @@ impl TickBuilder<'_> {
     /// # Errors
     /// As for [`TickBuilder::step`].
     pub fn draw(&mut self, draw: Draw) -> Result<(), RowError> {
-        let id = self.table(TableKind::Rng, "rng")?;
-        lookup(self.layout().rng_streams(), usize::from(draw.stream.0), "rng", "stream")?;
-        let [Column::W8(streams), Column::W32(values), Column::W64(befores), Column::W64(afters), Column::W32(callers)] =
-            &mut self.writer.rows.tables[id.0].columns[..]
-        else {
-            unreachable!("the columns of draws are the schema's own")
-        };
-        streams.push(draw.stream.0);
-        values.push(draw.value);
-        befores.push(draw.before);
-        afters.push(draw.after);
-        callers.push(draw.caller);
-        Ok(())
+        self.row(|tick| {
+            let id = tick.table(TableKind::Rng, "rng")?;
+            lookup(tick.layout().rng_streams(), usize::from(draw.stream.0), "rng", "stream")?;
+            let [
+                Column::W8(streams),
+                Column::W32(values),
+                Column::W64(befores),
+                Column::W64(afters),
+                Column::W32(callers),
+            ] = &mut tick.writer.rows.tables[id.0].columns[..]
+            else {
+                unreachable!("the columns of draws are the schema's own")
+            };
+            streams.push(draw.stream.0);
+            values.push(draw.value);
+            befores.push(draw.before);
+            afters.push(draw.after);
+            callers.push(draw.caller);
+            Ok(())
+        })
     }
 
     /// The next syscall of the tick.
@@ -337,32 +348,34 @@ impl TickBuilder<'_> {
     /// # Errors
     /// As for [`TickBuilder::step`].
     pub fn call(&mut self, call: Call<'_>) -> Result<(), RowError> {
-        let id = self.table(TableKind::Calls, "calls")?;
-        let syscalls = self.layout().syscalls();
-        let syscall = lookup(syscalls, call.syscall.0 as usize, "calls", "syscall")?;
-        lookup(&self.layout().spec().stages, usize::from(call.stage.0), "calls", "stage")?;
-        let place = format!("calls.{}", syscall.identity());
-        let args = pack(call.args, &syscall.args, &place)?;
-        let expected = syscall.result.filter(|_| call.decision == Decision::Allowed);
-        let result = match (call.result, expected) {
-            (None, None) => Vec::new(),
-            (Some(value), Some(scalar_type)) => {
-                pack(&[value], &[Field { name: "result".to_owned(), scalar_type }], &place)?
-            }
-            (None, Some(ty)) => {
-                return Err(RowError::new(place, format!("a result of type {ty} is expected, and none came")));
-            }
-            (Some(value), None) => {
-                return Err(RowError::new(place, format!("no result is expected of this call, but {value} came")));
-            }
-        };
-        let table = &mut self.writer.rows.tables[id.0];
-        table.columns[columns::calls::SYSCALL].push_bits(u64::from(call.syscall.0));
-        table.columns[columns::calls::STAGE].push_bits(u64::from(call.stage.0));
-        push_bytes(&mut table.columns[columns::calls::ARGS], &args);
-        push_bytes(&mut table.columns[columns::calls::RESULT], &result);
-        table.columns[columns::calls::DECISION].push_bits(call.decision as u64);
-        Ok(())
+        self.row(|tick| {
+            let id = tick.table(TableKind::Calls, "calls")?;
+            let syscalls = tick.layout().syscalls();
+            let syscall = lookup(syscalls, call.syscall.0 as usize, "calls", "syscall")?;
+            lookup(&tick.layout().spec().stages, usize::from(call.stage.0), "calls", "stage")?;
+            let place = format!("calls.{}", syscall.identity());
+            let args = pack(call.args, &syscall.args, &place)?;
+            let expected = syscall.result.filter(|_| call.decision == Decision::Allowed);
+            let result = match (call.result, expected) {
+                (None, None) => Vec::new(),
+                (Some(value), Some(scalar_type)) => {
+                    pack(&[value], &[Field { name: "result".to_owned(), scalar_type }], &place)?
+                }
+                (None, Some(ty)) => {
+                    return Err(RowError::new(place, format!("a result of type {ty} is expected, and none came")));
+                }
+                (Some(value), None) => {
+                    return Err(RowError::new(place, format!("no result is expected of this call, but {value} came")));
+                }
+            };
+            let table = &mut tick.writer.rows.tables[id.0];
+            table.columns[columns::calls::SYSCALL].push_bits(u64::from(call.syscall.0));
+            table.columns[columns::calls::STAGE].push_bits(u64::from(call.stage.0));
+            push_bytes(&mut table.columns[columns::calls::ARGS], &args);
+            push_bytes(&mut table.columns[columns::calls::RESULT], &result);
+            table.columns[columns::calls::DECISION].push_bits(call.decision as u64);
+            Ok(())
+        })
     }
 
     /// The state scalars, in declared order.
@@ -370,8 +383,10 @@ impl TickBuilder<'_> {
     /// # Errors
     /// As for [`TickBuilder::step`].
     pub fn state(&mut self, values: &[Scalar]) -> Result<(), RowError> {
-        let id = self.table(TableKind::State, "state")?;
-        self.push(id, values)
+        self.row(|tick| {
+            let id = tick.table(TableKind::State, "state")?;
+            tick.push(id, values)
+        })
     }
 
     /// One live entity with its fields in declared order. Kinds come in declared order, slots ascending within a kind.
@@ -379,27 +394,29 @@ impl TickBuilder<'_> {
     /// # Errors
     /// As for [`TickBuilder::step`].
     pub fn entity(&mut self, uid: Uid, values: &[Scalar]) -> Result<(), RowError> {
-        let (id, _) = self.begin_entities(uid.kind)?;
-        let schema = &self.writer.rows.layout.tables()[id.0];
-        let (key, fields) = schema.columns.split_at(schema.key_columns());
-        debug_assert_eq!(key.len(), 2);
-        let Generation(generation) = uid.generation;
-        let Slot(slot) = uid.slot;
-        if values.len() != fields.len() {
-            let rule = format!("{} fields are expected, not {}", fields.len(), values.len());
-            return Err(RowError::new(format!("{}[slot={slot},gen={generation}]", schema.name), rule));
-        }
-        let columns = &mut self.writer.rows.tables[id.0].columns;
-        columns[columns::entities::SLOT].push_bits(u64::from(slot));
-        columns[columns::entities::GENERATION].push_bits(u64::from(generation));
-        for ((column, declared), value) in columns[2..].iter_mut().zip(fields).zip(values) {
-            if !admits(declared.column_type, *value) {
-                let place = format!("{}[slot={slot},gen={generation}].{}", schema.name, declared.name);
-                return Err(RowError::new(place, refusal(*value, declared)));
+        self.row(|tick| {
+            let (id, _) = tick.begin_entities(uid.kind)?;
+            let schema = &tick.writer.rows.layout.tables()[id.0];
+            let (key, fields) = schema.columns.split_at(schema.key_columns());
+            debug_assert_eq!(key.len(), 2);
+            let Generation(generation) = uid.generation;
+            let Slot(slot) = uid.slot;
+            if values.len() != fields.len() {
+                let rule = format!("{} fields are expected, not {}", fields.len(), values.len());
+                return Err(RowError::new(format!("{}[slot={slot},gen={generation}]", schema.name), rule));
             }
-            column.push_bits(value.bits());
-        }
-        Ok(())
+            let columns = &mut tick.writer.rows.tables[id.0].columns;
+            columns[columns::entities::SLOT].push_bits(u64::from(slot));
+            columns[columns::entities::GENERATION].push_bits(u64::from(generation));
+            for ((column, declared), value) in columns[2..].iter_mut().zip(fields).zip(values) {
+                if !admits(declared.column_type, *value) {
+                    let place = format!("{}[slot={slot},gen={generation}].{}", schema.name, declared.name);
+                    return Err(RowError::new(place, refusal(*value, declared)));
+                }
+                column.push_bits(value.bits());
+            }
+            Ok(())
+        })
     }
 
     /// All live entities of a kind at once: their slots, ascending, their generations, and field after field the values of
@@ -414,37 +431,39 @@ impl TickBuilder<'_> {
         generations: &[u32],
         fields: &[Values<'_>],
     ) -> Result<(), RowError> {
-        let (id, schema) = self.begin_entities(kind)?;
-        let declared = &schema.columns[columns::entities::FIRST_FIELD..];
-        if fields.len() != declared.len() {
-            let rule = format!("{} fields are expected, not {}", declared.len(), fields.len());
-            return Err(RowError::new(&schema.name, rule));
-        }
-        let lens = fields.iter().map(Values::len).chain([generations.len()]);
-        if let Some(len) = lens.into_iter().find(|&len| len != slots.len()) {
-            let rule =
-                format!("there are {} slots, so as many values of each field are expected, not {len}", slots.len());
-            return Err(RowError::new(&schema.name, rule));
-        }
-        for (values, declared) in fields.iter().zip(declared) {
-            if declared.column_type != ColumnType::Scalar(values.scalar_type()) || !values.are_finite() {
-                let bad = (0..values.len()).map(|index| values.get(index)).enumerate();
-                let Some((index, value)) = bad.into_iter().find(|(_, value)| !admits(declared.column_type, *value))
-                else {
-                    continue;
-                };
-                let place = {
-                    let (slot, generation) = (slots[index], generations[index]);
-                    format!("{}[slot={slot},gen={generation}].{}", schema.name, declared.name)
-                };
-                return Err(RowError::new(place, refusal(value, declared)));
+        self.row(|tick| {
+            let (id, schema) = tick.begin_entities(kind)?;
+            let declared = &schema.columns[columns::entities::FIRST_FIELD..];
+            if fields.len() != declared.len() {
+                let rule = format!("{} fields are expected, not {}", declared.len(), fields.len());
+                return Err(RowError::new(&schema.name, rule));
             }
-        }
-        let columns = &mut self.writer.rows.tables[id.0].columns;
-        let (keys, rest) = columns.split_at_mut(columns::entities::FIRST_FIELD);
-        keys.iter_mut().zip([slots, generations]).for_each(|(column, lanes)| Values::U32(lanes).append(column));
-        rest.iter_mut().zip(fields).for_each(|(column, values)| values.append(column));
-        Ok(())
+            let lens = fields.iter().map(Values::len).chain([generations.len()]);
+            if let Some(len) = lens.into_iter().find(|&len| len != slots.len()) {
+                let rule =
+                    format!("there are {} slots, so as many values of each field are expected, not {len}", slots.len());
+                return Err(RowError::new(&schema.name, rule));
+            }
+            for (values, declared) in fields.iter().zip(declared) {
+                if declared.column_type != ColumnType::Scalar(values.scalar_type()) || !values.are_finite() {
+                    let bad = (0..values.len()).map(|index| values.get(index)).enumerate();
+                    let Some((index, value)) = bad.into_iter().find(|(_, value)| !admits(declared.column_type, *value))
+                    else {
+                        continue;
+                    };
+                    let place = {
+                        let (slot, generation) = (slots[index], generations[index]);
+                        format!("{}[slot={slot},gen={generation}].{}", schema.name, declared.name)
+                    };
+                    return Err(RowError::new(place, refusal(value, declared)));
+                }
+            }
+            let columns = &mut tick.writer.rows.tables[id.0].columns;
+            let (keys, rest) = columns.split_at_mut(columns::entities::FIRST_FIELD);
+            keys.iter_mut().zip([slots, generations]).for_each(|(column, lanes)| Values::U32(lanes).append(column));
+            rest.iter_mut().zip(fields).for_each(|(column, values)| values.append(column));
+            Ok(())
+        })
     }
 
     /// The table of an entity kind, which must not come before the last one.
@@ -465,29 +484,31 @@ impl TickBuilder<'_> {
     /// # Errors
     /// As for [`TickBuilder::step`].
     pub fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), RowError> {
-        let id = self.table(TableKind::Checkpoint, "checkpoint")?;
-        let spec = self.layout().spec();
-        let declared = spec.checkpoint.as_ref().expect("the channel is declared");
-        let digests = [declared.state_digest, declared.frame_digest, declared.audio_digest];
-        let streams = if declared.rng_state { self.layout().rng_streams().len() } else { 0 };
-        let kinds = if declared.entity_counts { self.layout().entity_kinds().len() } else { 0 };
-        let counts = [
-            ("digests", digests.iter().filter(|present| **present).count(), checkpoint.digests.len()),
-            ("rng_state", streams, checkpoint.rng_state.len()),
-            ("entity_counts", kinds, checkpoint.entity_counts.len()),
-            ("fuel", usize::from(declared.fuel), usize::from(checkpoint.fuel.is_some())),
-            ("counters", declared.counters.len(), checkpoint.counters.len()),
-        ];
-        if let Some((what, expected, got)) = counts.into_iter().find(|(_, expected, got)| expected != got) {
-            let rule = format!("{expected} values are declared, not {got}");
-            return Err(RowError::new(format!("checkpoint.{what}"), rule));
-        }
-        let counts = checkpoint.entity_counts.iter().map(|&count| u64::from(count));
-        let states = checkpoint.digests.iter().chain(checkpoint.rng_state).copied();
-        let values = states.chain(counts).chain(checkpoint.fuel).chain(checkpoint.counters.iter().copied());
-        let columns = &mut self.writer.rows.tables[id.0].columns;
-        columns.iter_mut().zip(values).for_each(|(column, bits)| column.push_bits(bits));
-        Ok(())
+        self.row(|tick| {
+            let id = tick.table(TableKind::Checkpoint, "checkpoint")?;
+            let spec = tick.layout().spec();
+            let declared = spec.checkpoint.as_ref().expect("the channel is declared");
+            let digests = [declared.state_digest, declared.frame_digest, declared.audio_digest];
+            let streams = if declared.rng_state { tick.layout().rng_streams().len() } else { 0 };
+            let kinds = if declared.entity_counts { tick.layout().entity_kinds().len() } else { 0 };
+            let counts = [
+                ("digests", digests.iter().filter(|present| **present).count(), checkpoint.digests.len()),
+                ("rng_state", streams, checkpoint.rng_state.len()),
+                ("entity_counts", kinds, checkpoint.entity_counts.len()),
+                ("fuel", usize::from(declared.fuel), usize::from(checkpoint.fuel.is_some())),
+                ("counters", declared.counters.len(), checkpoint.counters.len()),
+            ];
+            if let Some((what, expected, got)) = counts.into_iter().find(|(_, expected, got)| expected != got) {
+                let rule = format!("{expected} values are declared, not {got}");
+                return Err(RowError::new(format!("checkpoint.{what}"), rule));
+            }
+            let counts = checkpoint.entity_counts.iter().map(|&count| u64::from(count));
+            let states = checkpoint.digests.iter().chain(checkpoint.rng_state).copied();
+            let values = states.chain(counts).chain(checkpoint.fuel).chain(checkpoint.counters.iter().copied());
+            let columns = &mut tick.writer.rows.tables[id.0].columns;
+            columns.iter_mut().zip(values).for_each(|(column, bits)| column.push_bits(bits));
+            Ok(())
+        })
     }
 
     /// The next timing sample of the tick.
@@ -495,9 +516,11 @@ impl TickBuilder<'_> {
     /// # Errors
     /// As for [`TickBuilder::step`].
     pub fn timing(&mut self, sample: TimingSample) -> Result<(), RowError> {
-        let id = self.table(TableKind::Timing, "timing")?;
-        lookup(&self.layout().spec().stages, usize::from(sample.stage.0), "timing", "stage")?;
-        self.push(id, &[Scalar::U16(sample.stage.0), Scalar::U64(sample.fuel), Scalar::U64(sample.wall_ns)])
+        self.row(|tick| {
+            let id = tick.table(TableKind::Timing, "timing")?;
+            lookup(&tick.layout().spec().stages, usize::from(sample.stage.0), "timing", "stage")?;
+            tick.push(id, &[Scalar::U16(sample.stage.0), Scalar::U64(sample.fuel), Scalar::U64(sample.wall_ns)])
+        })
     }
 
     /// The next event of the tick.
@@ -505,23 +528,25 @@ impl TickBuilder<'_> {
     /// # Errors
     /// As for [`TickBuilder::step`].
     pub fn event(&mut self, event: Event<'_>) -> Result<(), RowError> {
-        let id = self.table(TableKind::Events, "events")?;
-        let kind = lookup(self.layout().event_kinds(), usize::from(event.kind.0), "events", "event kind")?;
-        let values = pack(event.values, &kind.values, &format!("events.{}", kind.name))?;
-        if let Some(subject) = event.subject {
-            lookup(self.layout().entity_kinds(), usize::from(subject.kind.0), "events.subject", "entity kind")?;
-        }
-        let subject = event.subject.unwrap_or(Uid { kind: KindId(0), slot: Slot(0), generation: Generation(0) });
-        let columns = &mut self.writer.rows.tables[id.0].columns;
-        columns[columns::events::KIND].push_bits(u64::from(event.kind.0));
-        columns[columns::events::ORIGIN].push_bits(event.origin as u64);
-        columns[columns::events::HAS_SUBJECT].push_bits(u64::from(event.subject.is_some()));
-        columns[columns::events::SUBJECT_KIND].push_bits(u64::from(subject.kind.0));
-        columns[columns::events::SUBJECT_SLOT].push_bits(u64::from(subject.slot.0));
-        columns[columns::events::SUBJECT_GENERATION].push_bits(u64::from(subject.generation.0));
-        push_bytes(&mut columns[columns::events::VALUES], &values);
-        columns[columns::events::CAUSE].push_bits(u64::from(event.cause.map_or(0, |seq| seq.0)));
-        Ok(())
+        self.row(|tick| {
+            let id = tick.table(TableKind::Events, "events")?;
+            let kind = lookup(tick.layout().event_kinds(), usize::from(event.kind.0), "events", "event kind")?;
+            let values = pack(event.values, &kind.values, &format!("events.{}", kind.name))?;
+            if let Some(subject) = event.subject {
+                lookup(tick.layout().entity_kinds(), usize::from(subject.kind.0), "events.subject", "entity kind")?;
+            }
+            let subject = event.subject.unwrap_or(Uid { kind: KindId(0), slot: Slot(0), generation: Generation(0) });
+            let columns = &mut tick.writer.rows.tables[id.0].columns;
+            columns[columns::events::KIND].push_bits(u64::from(event.kind.0));
+            columns[columns::events::ORIGIN].push_bits(event.origin as u64);
+            columns[columns::events::HAS_SUBJECT].push_bits(u64::from(event.subject.is_some()));
+            columns[columns::events::SUBJECT_KIND].push_bits(u64::from(subject.kind.0));
+            columns[columns::events::SUBJECT_SLOT].push_bits(u64::from(subject.slot.0));
+            columns[columns::events::SUBJECT_GENERATION].push_bits(u64::from(subject.generation.0));
+            push_bytes(&mut columns[columns::events::VALUES], &values);
+            columns[columns::events::CAUSE].push_bits(u64::from(event.cause.map_or(0, |seq| seq.0)));
+            Ok(())
+        })
     }
 
     /// A page of memory that changed; at a trace's first tick, every page.
@@ -529,20 +554,31 @@ impl TickBuilder<'_> {
     /// # Errors
     /// As for [`TickBuilder::step`].
     pub fn page(&mut self, page: PageId, content: &[u8]) -> Result<(), RowError> {
-        let id = self.table(TableKind::Memory, "memory")?;
-        let memory = self.layout().memory();
-        if page.0 >= memory.pages {
-            let rule = format!("page {page} does not exist; the layout declares {}", memory.pages);
-            return Err(RowError::new("memory", rule));
+        self.row(|tick| {
+            let id = tick.table(TableKind::Memory, "memory")?;
+            let memory = tick.layout().memory();
+            if page.0 >= memory.pages {
+                let rule = format!("page {page} does not exist; the layout declares {}", memory.pages);
+                return Err(RowError::new("memory", rule));
+            }
+            if content.len() != memory.page_size as usize {
+                let rule = format!("a page has {} bytes, not {}", memory.page_size, content.len());
+                return Err(RowError::new(format!("memory[page={page}]"), rule));
+            }
+            let columns = &mut tick.writer.rows.tables[id.0].columns;
+            columns[columns::memory::PAGE].push_bits(u64::from(page.0));
+            push_bytes(&mut columns[columns::memory::CONTENT], content);
+            Ok(())
+        })
+    }
+
+    /// Takes a row, or remembers why it was refused: columns may be ahead of each other then.
+    fn row(&mut self, put: impl FnOnce(&mut Self) -> Result<(), RowError>) -> Result<(), RowError> {
+        let outcome = put(self);
+        if let Err(error) = &outcome {
+            self.refused.get_or_insert_with(|| error.clone());
         }
-        if content.len() != memory.page_size as usize {
-            let rule = format!("a page has {} bytes, not {}", memory.page_size, content.len());
-            return Err(RowError::new(format!("memory[page={page}]"), rule));
-        }
-        let columns = &mut self.writer.rows.tables[id.0].columns;
-        columns[columns::memory::PAGE].push_bits(u64::from(page.0));
-        push_bytes(&mut columns[columns::memory::CONTENT], content);
-        Ok(())
+        outcome
     }
 
     /// All rows of a tick of a trace of the same layout, by its index in `rows`.
@@ -579,8 +615,12 @@ impl TickBuilder<'_> {
     /// Takes the tick into the block.
     ///
     /// # Errors
-    /// A declared channel is missing, or the tick does not follow from those before; nothing of it is kept.
+    /// A row was refused, a declared channel is missing, or the tick does not follow from those before; nothing of it is
+    /// kept.
     pub fn commit(mut self) -> Result<(), RowError> {
+        if let Some(error) = self.refused.take() {
+            return Err(error);
+        }
         self.close_tables();
         let rows = &self.writer.rows;
         let tick = rows.ticks.len() - 1;

@@ -173,6 +173,35 @@ fn ordered_channels_rules() {
     refused(&[&|t| t.state(&[Scalar::U32(3), Scalar::F32(1.5)])], "state: every tick carries 1 rows of state, not 2");
 }
 
+/// A row that is refused in its middle leaves columns of unequal lengths, which the next tick's values would fill.
+#[test]
+fn a_tick_with_a_refused_row_is_not_taken() {
+    let layout = Arc::new(Layout::new(spec()).unwrap());
+    let bad: [&Fill<'_>; 4] = [
+        &|tick| tick.entity(uid(1, 0), &[Scalar::F32(0.5)]),
+        &|tick| tick.timing(TimingSample { stage: StageId(9), fuel: 1, wall_ns: 1 }),
+        &|tick| tick.page(PageId(7), &[0; 64]),
+        &|tick| tick.step(&Step { inputs: vec![Input { aim_x: f32::NAN, ..Input::default() }], ..Step::default() }),
+    ];
+    for put in bad {
+        let mut writer = RowWriter::new(layout.clone());
+        let mut tick = writer.tick(Tick(0));
+        fill(&mut tick, true).unwrap();
+        let error = put(&mut tick).unwrap_err();
+        assert_eq!(tick.commit(), Err(error));
+        let mut tick = writer.tick(Tick(0));
+        fill(&mut tick, true).unwrap();
+        tick.entity(uid(1, 0), &[Scalar::I32(5)]).unwrap();
+        tick.commit().unwrap();
+        let columns = writer.rows().layout().tables().iter().zip(0..).flat_map(|(schema, index)| {
+            let table = writer.rows().table(crate::TableId(index));
+            let uneven = table.columns.iter().any(|column| column.len() != table.rows());
+            uneven.then_some(&schema.name)
+        });
+        assert_eq!(columns.count(), 0, "every column has a value for each row");
+    }
+}
+
 #[test]
 fn a_failed_tick_leaves_no_rows_behind() {
     let mut writer = write(&[&|t| t.entity(uid(1, 0), &[Scalar::I32(5)])]).unwrap();

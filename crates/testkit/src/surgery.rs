@@ -54,6 +54,39 @@ pub fn elements(bytes: &[u8], field: usize, size: usize) -> Vec<Range<usize>> {
     (0..count).map(|index| start + index * size..start + (index + 1) * size).collect()
 }
 
+/// Puts other elements of that many bytes each into a vector of a record. `vectors` tells how many bytes before the record's
+/// end the vectors of its root stand, in order, up to this one.
+///
+/// # Panics
+/// If there are no such vectors.
+pub fn put_elements(record: &mut Vec<u8>, vectors: &[usize], size: usize, bytes: &[u8]) {
+    let vector = record.len() - vectors.last().expect("a vector");
+    let count = u32_at(record, vector + 4);
+    let offset = i32::from_le_bytes(record[vector..vector + 4].try_into().expect("4 bytes"));
+    let start = vector.checked_add_signed(offset as isize).expect("it leads into the record");
+    put_u32(record, vector + 4, bytes.len() / size);
+    // What stands behind the elements moves, this vector and those before it with it.
+    let grown = i32::try_from(bytes.len()).expect("few") - i32::try_from(count * size).expect("few");
+    for from_end in vectors {
+        let vector = record.len() - from_end;
+        let offset = i32::from_le_bytes(record[vector..vector + 4].try_into().expect("4 bytes")) - grown;
+        record[vector..vector + 4].copy_from_slice(&offset.to_le_bytes());
+    }
+    record.splice(start..start + count * size, bytes.iter().copied());
+}
+
+/// Takes the last element from a vector of a record, as [`put_elements`] finds it.
+///
+/// # Panics
+/// If there is no such vector, or no element in it.
+pub fn remove_last(record: &mut Vec<u8>, vectors: &[usize], size: usize) {
+    let vector = record.len() - vectors.last().expect("a vector");
+    let all = elements(record, vector, size);
+    let (first, last) = (all.first().expect("an element").start, all.last().expect("an element").start);
+    let rest = record[first..last].to_vec();
+    put_elements(record, vectors, size, &rest);
+}
+
 /// The frames of a block's channels, each with the place of its checksum.
 pub fn frames(bytes: &[u8], block: &Section) -> Vec<(Range<usize>, usize)> {
     let mut at = block.tail.start;

@@ -28,6 +28,9 @@ pub(crate) const MAX_TICKS: usize = 65_536;
 /// what a writer may gather: less than [`MAX_BLOCK_BYTES`] and then a tick of 24 MiB, or a tick of 24 MiB and all pages
 /// of memory (16 MiB, and 8 bytes for each).
 pub(crate) const MAX_RAW: usize = 48 << 20;
+/// Most bytes of a block's tail, so that a length is believed only as far as rows can need it. Of rows that are keys of
+/// entities alone, each of another life, a run takes twice what the row does; nothing else takes more than a little above it.
+pub(crate) const MAX_TAIL: u32 = 96 << 20;
 /// Bytes of rows at which a block ends even if the options allow more.
 pub(crate) const MAX_BLOCK_BYTES: usize = 22 << 20;
 
@@ -333,11 +336,12 @@ fn read_ticks(record: &ArchivedBlockRecord, entry: &BlockEntry) -> Result<Vec<Ti
     let mut ticks = Vec::with_capacity((entry.ticks as usize).min(MAX_TICKS));
     for run in record.tick_runs.iter() {
         let (first, count) = (run.first.to_native(), run.count.to_native());
+        // A run that began where the last one ends would be the same run.
         if count == 0
             || first.checked_add(count - 1).is_none()
-            || ticks.last().is_some_and(|last: &Tick| last.0 >= first)
+            || ticks.last().is_some_and(|last: &Tick| last.0 >= first.saturating_sub(1))
         {
-            return Err(format!("a run of {count} ticks from {first} does not follow the ones before"));
+            return Err(format!("a run of {count} ticks from {first} does not stand apart behind the ones before"));
         }
         if ticks.len() + count as usize > MAX_TICKS {
             return Err(format!("a block has at most {MAX_TICKS} ticks"));
@@ -659,10 +663,10 @@ impl TableDecoder<'_> {
                 return Err(format!("a run of {} ticks from {} does not fit a block of {ticks}", run.len, run.start));
             }
             if let Some(last) = runs.last().filter(|last| last.slot >= slot) {
-                let apart =
-                    last.slot == slot && last.start + last.len <= run.start && last.generation <= run.generation;
-                if !apart {
-                    return Err(format!("the runs of slot {slot} are out of order or overlap"));
+                let end = last.start + last.len;
+                let apart = end < run.start || end == run.start && last.generation < generation;
+                if last.slot != slot || last.generation > generation || !apart {
+                    return Err(format!("the runs of slot {slot} are out of order, overlap, or are one"));
                 }
             }
             total += run.len as usize;

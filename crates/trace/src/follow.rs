@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Digest, Layout, Rows, Tick};
 
+use crate::block::{BlockHead, MAX_TAIL};
 use crate::index::read_meta;
 use crate::records::{self, ArchivedBlockRecord, ArchivedFooterRecord, ArchivedLossRecord};
 use crate::section::{self, FILE_HEADER, SECTION_HEADER, SectionHeader, TRAILER, Tag};
@@ -20,6 +21,9 @@ pub struct Follower {
     end: u64,
     layout: Option<Arc<Layout>>,
     last_tick: Option<Tick>,
+    /// Bytes of the digests that the next segment has.
+    digests: u64,
+    passes_segments: bool,
     decoder: BlockDecoder,
 }
 
@@ -27,6 +31,8 @@ pub struct Follower {
 enum State {
     FileHeader,
     Header,
+    /// What must be known of a section with a tail before that is read.
+    Begun(Tag, SectionHeader),
     Section(Tag, SectionHeader),
     Trailer,
     Done,
@@ -62,12 +68,12 @@ pub enum Section<'a> {
         /// The section's head.
         head: &'a [u8],
     },
-    /// Digests and summaries of blocks before, as they stand there, unchecked.
+    /// Digests and summaries of the blocks since the segment before.
     Segment {
         /// The section's head.
         head: &'a [u8],
-        /// The section's tail.
-        tail: &'a [u8],
+        /// What stands where the digests of those blocks' ticks should, 8 bytes each.
+        digests: &'a [u8],
     },
     /// The last section.
     Footer {
@@ -89,7 +95,20 @@ impl Default for Follower {
 impl Follower {
     /// Begins at the first byte.
     pub fn new() -> Follower {
-        Follower { state: State::FileHeader, end: 0, layout: None, last_tick: None, decoder: BlockDecoder::new() }
+        Follower {
+            state: State::FileHeader,
+            end: 0,
+            layout: None,
+            last_tick: None,
+            digests: 0,
+            passes_segments: false,
+            decoder: BlockDecoder::new(),
+        }
+    }
+
+    /// One that reads nothing of a segment but its header, and does not give it.
+    pub(crate) fn passing_segments() -> Follower {
+        Follower { passes_segments: true, ..Follower::new() }
     }
 
     /// The range of the file that [`Follower::feed`] expects next, which may be more than there is yet; `None` behind the
@@ -99,6 +118,9 @@ impl Follower {
         Some(match &self.state {
             State::FileHeader => 0..FILE_HEADER,
             State::Header => start..start + SECTION_HEADER,
+            State::Begun(Tag::Segment, header) => header.tail(start).end..header.tail(start).end,
+            State::Begun(_, header) => start..header.tail(start).start,
+            State::Section(Tag::Segment, header) => start..header.tail(start).start + self.digests,
             State::Section(_, header) => start..header.tail(start).end,
             State::Trailer => start..start + TRAILER,
             State::Done => return None,
@@ -120,6 +142,26 @@ impl Follower {
         matches!(self.state, State::Header | State::Section(Tag::Loss, _))
     }
 
+    /// Whether a section's header is what comes next.
+    pub(crate) fn is_at_a_header(&self) -> bool {
+        matches!(self.state, State::Header)
+    }
+
+    /// Passes over the section at whose header it is, which has that many bytes.
+    pub(crate) fn pass(&mut self, len: u64) {
+        debug_assert!(self.is_at_a_header());
+        self.end += len;
+        self.digests = 0;
+    }
+
+    /// Checks the first bytes of a file that has fewer than [`Follower::want`] asks for first.
+    ///
+    /// # Errors
+    /// No trace begins so.
+    pub fn check_beginning(&self, bytes: &[u8]) -> Result<(), Error> {
+        section::check_beginning(bytes)
+    }
+
     /// Takes the bytes of the wanted range and gives the section that they complete, if they do.
     ///
     /// # Errors
@@ -133,6 +175,15 @@ impl Follower {
             State::Header => {
                 let (tag, header) = section::read_next_header(self.end, bytes)?;
                 self.check_place(tag, &header)?;
+                let has_tail = matches!(tag, Tag::Block | Tag::Segment);
+                self.state = if has_tail { State::Begun(tag, header) } else { State::Section(tag, header) };
+            }
+            State::Begun(Tag::Segment, header) if self.passes_segments => {
+                self.state = State::Header;
+                self.pass(header.tail(self.end).end - self.end);
+            }
+            State::Begun(tag, header) => {
+                self.check_tail(tag, &header, bytes)?;
                 self.state = State::Section(tag, header);
             }
             State::Section(tag, header) => {
@@ -160,11 +211,30 @@ impl Follower {
         if (tag == Tag::Meta) != self.layout.is_none() {
             return Err(Error::damaged(self.end, "the META section is the first one, and no other is"));
         }
-        let has_tail = matches!(tag, Tag::Block | Tag::Segment);
-        if header.tail_len > if has_tail { u64::from(u32::MAX) } else { 0 } {
+        let most = match tag {
+            Tag::Block => u64::from(MAX_TAIL),
+            Tag::Segment => u64::MAX,
+            Tag::Meta | Tag::Loss | Tag::Footer => 0,
+        };
+        if header.tail_len > most {
             return Err(Error::damaged(self.end, format!("a tail of {} bytes is not expected here", header.tail_len)));
         }
         Ok(())
+    }
+
+    /// Checks that a section has the tail that it should, so that no memory is spent on what only a header says: of a block
+    /// by `bytes`, which are its header and head, of a segment by the blocks before it.
+    fn check_tail(&self, tag: Tag, header: &SectionHeader, bytes: &[u8]) -> Result<(), Error> {
+        if tag == Tag::Segment {
+            let (digests, tail) = (self.digests, header.tail_len);
+            let rule =
+                format!("the segment's blocks are not those before it, whose digests have {digests} bytes of {tail}");
+            return if digests <= tail { Ok(()) } else { Err(Error::damaged(self.end, rule)) };
+        }
+        let head = &bytes[usize::try_from(SECTION_HEADER).expect("32")..];
+        header.check_head(self.end, head)?;
+        let layout = self.layout.as_ref().expect("the META section is the first one");
+        BlockHead::read(layout, &self.entry(header, head)?, bytes).map(drop)
     }
 
     fn section<'a>(&mut self, tag: Tag, header: &SectionHeader, bytes: &'a [u8]) -> Result<Section<'a>, Error> {
@@ -172,9 +242,6 @@ impl Follower {
         let damaged = |rule: String| Error::damaged(offset, rule);
         let start = usize::try_from(SECTION_HEADER).expect("32");
         let (head, tail) = bytes[start..].split_at(header.head_len as usize);
-        if tag == Tag::Segment {
-            return Ok(Section::Segment { head, tail });
-        }
         header.check_head(offset, head)?;
         Ok(match tag {
             Tag::Meta => {
@@ -193,13 +260,17 @@ impl Follower {
                 let layout = self.layout.as_ref().expect("the META section is the first one");
                 let rows = self.decoder.decode(layout, &entry, ChannelSet::ALL, read)?;
                 self.last_tick = Some(entry.last_tick);
+                self.digests += 8 * u64::from(entry.ticks);
                 Section::Block { entry, rows, head, tail }
             }
             Tag::Loss => {
                 let loss = records::access::<ArchivedLossRecord>(head).and_then(ArchivedLossRecord::loss);
                 Section::Loss { loss: loss.map_err(damaged)?, head }
             }
-            Tag::Segment => unreachable!("returned above"),
+            Tag::Segment => {
+                self.digests = 0;
+                Section::Segment { head, digests: tail }
+            }
             Tag::Footer => {
                 let record = records::access::<ArchivedFooterRecord>(head).map_err(damaged)?;
                 Section::Footer {

@@ -10,7 +10,9 @@ use cdt_schema::Tick;
 use crate::file::unreadable;
 use crate::follow::{Follower, Section};
 use crate::index_writer::IndexWriter;
+use crate::locks::try_share;
 use crate::recover::UNKNOWN_END;
+use crate::section::FILE_HEADER;
 use crate::{Error, ErrorKind, Loss, LossKind, Source, Trace, Watch};
 
 /// Follows the file of a trace while its writer adds to it, and gives the trace of the blocks that are whole so far. Every
@@ -107,6 +109,10 @@ impl GrowingTrace {
         if len < self.follower.end() {
             return Err(unreadable(&self.name, &io::ErrorKind::UnexpectedEof.into()));
         }
+        if len < FILE_HEADER {
+            self.file.read(0..len, &mut self.bytes).map_err(|error| unreadable(&self.name, &error))?;
+            self.follower.check_beginning(&self.bytes).map_err(|error| error.in_file(&self.name))?;
+        }
         let before = self.follower.end();
         let mut bytes = std::mem::take(&mut self.bytes);
         while let Some(range) = self.follower.want().filter(|range| range.end <= len && !watch.cancelled()) {
@@ -144,8 +150,8 @@ impl GrowingTrace {
             Section::Loss { head, .. } => {
                 index.loss(offset, u32::try_from(head.len()).expect("a section's head is below 2^28 bytes"));
             }
-            Section::Segment { head, tail } => {
-                index.read_segment(offset, head, tail).map_err(|rule| Error::damaged(offset, rule))?;
+            Section::Segment { head, digests } => {
+                index.read_segment(offset, head, digests).map_err(|rule| Error::damaged(offset, rule))?;
             }
             Section::Meta { .. } => {}
             // Without the trailer behind it a footer ends nothing.
@@ -172,7 +178,7 @@ impl GrowingTrace {
 
     /// Whether somebody still writes.
     pub fn writer(&mut self) -> WriterState {
-        match self.file.try_lock_shared() {
+        match try_share(&self.file) {
             Err(TryLockError::WouldBlock) => {
                 self.was_held = true;
                 WriterState::AtWork

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cdt_schema::{Digest, Layout, Tick};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::block::MAX_TICKS;
+use crate::block::{MAX_TAIL, MAX_TICKS};
 use crate::records::{
     self, ArchivedFooterRecord, ArchivedLossRecord, ArchivedMetaRecord, ArchivedSegmentRecord, ArchivedSummariesRecord,
     ArchivedTickRunRecord,
@@ -359,38 +359,8 @@ impl Partial {
         let (header, head) = section::read_head(Tag::Segment, offset, bytes, self.footer)?;
         let record = records::access::<ArchivedSegmentRecord>(head).map_err(damaged)?;
         let first_block = self.blocks.len();
-        let mut counted = 0u64;
-        for entry in record.blocks.iter() {
-            let block = BlockEntry {
-                offset: entry.offset.to_native(),
-                head_len: entry.head_len.to_native(),
-                tail_len: entry.tail_len.to_native(),
-                first_tick: Tick(entry.first_tick.to_native()),
-                last_tick: Tick(entry.last_tick.to_native()),
-                ticks: entry.ticks.to_native(),
-            };
-            let start = self.blocks.last().map_or(FILE_HEADER, BlockEntry::end);
-            let lengths = SECTION_HEADER + u64::from(block.head_len) + u64::from(block.tail_len);
-            let fits = block.offset >= start && block.offset.checked_add(lengths).is_some_and(|end| end <= offset);
-            let ascends = self.blocks.last().is_none_or(|last| last.last_tick < block.first_tick);
-            let span = u64::from(block.last_tick.0) + 1;
-            let holds = block.ticks > 0 && u64::from(block.first_tick.0) + u64::from(block.ticks) <= span;
-            if !fits || !ascends || !holds {
-                return Err(damaged(format!("block {} of the index is out of order or place", self.blocks.len())));
-            }
-            counted += u64::from(block.ticks);
-            self.blocks.push(block);
-        }
-        let mut in_runs = 0u64;
-        for run in record.tick_runs.iter() {
-            let run = TickRun { first: Tick(run.first.to_native()), count: run.count.to_native() };
-            let fits = run.count > 0 && run.first.0.checked_add(run.count - 1).is_some();
-            if !fits || self.tick_runs.last().is_some_and(|last| last.last() >= run.first) {
-                return Err(damaged(format!("the run of ticks from {} is out of order", run.first)));
-            }
-            in_runs += u64::from(run.count);
-            push_run(&mut self.tick_runs, run);
-        }
+        let counted = self.read_blocks(record, offset).map_err(damaged)?;
+        let in_runs = self.read_runs(record).map_err(damaged)?;
         if counted == 0 {
             return Err(damaged("a segment has at least one tick".to_owned()));
         }
@@ -419,6 +389,60 @@ impl Partial {
             totals,
         });
         Ok(())
+    }
+
+    /// Takes the entries of a segment's blocks, which end where it begins or sooner, and gives how many ticks they have.
+    fn read_blocks(&mut self, record: &ArchivedSegmentRecord, offset: u64) -> Result<u64, String> {
+        let mut counted = 0u64;
+        for entry in record.blocks.iter() {
+            let block = BlockEntry {
+                offset: entry.offset.to_native(),
+                head_len: entry.head_len.to_native(),
+                tail_len: entry.tail_len.to_native(),
+                first_tick: Tick(entry.first_tick.to_native()),
+                last_tick: Tick(entry.last_tick.to_native()),
+                ticks: entry.ticks.to_native(),
+            };
+            let start = self.blocks.last().map_or(FILE_HEADER, BlockEntry::end);
+            let lengths = SECTION_HEADER + u64::from(block.head_len) + u64::from(block.tail_len);
+            let fits = block.offset >= start && block.offset.checked_add(lengths).is_some_and(|end| end <= offset);
+            let ascends = self.blocks.last().is_none_or(|last| last.last_tick < block.first_tick);
+            let span = u64::from(block.last_tick.0) + 1;
+            let holds = block.ticks > 0 && u64::from(block.first_tick.0) + u64::from(block.ticks) <= span;
+            if !fits || !ascends || !holds {
+                return Err(format!("block {} of the index is out of order or place", self.blocks.len()));
+            }
+            if block.ticks as usize > MAX_TICKS || block.tail_len > MAX_TAIL {
+                let (number, ticks, bytes) = (self.blocks.len(), block.ticks, block.tail_len);
+                let rule =
+                    format!("block {number} of the index has {ticks} ticks and a tail of {bytes} bytes; at most");
+                return Err(format!("{rule} {MAX_TICKS} and {MAX_TAIL} are expected"));
+            }
+            counted += u64::from(block.ticks);
+            self.blocks.push(block);
+        }
+        Ok(counted)
+    }
+
+    /// Takes a segment's runs of ticks, and gives how many ticks they have.
+    fn read_runs(&mut self, record: &ArchivedSegmentRecord) -> Result<u64, String> {
+        let mut in_runs = 0u64;
+        for (number, run) in record.tick_runs.iter().enumerate() {
+            let run = TickRun { first: Tick(run.first.to_native()), count: run.count.to_native() };
+            let fits = run.count > 0 && run.first.0.checked_add(run.count - 1).is_some();
+            // Runs that touch are one, but for those of two segments.
+            let earliest = self.tick_runs.last().map_or(Some(Tick(0)), |last| {
+                let next = last.last().next();
+                if number == 0 { next } else { next.and_then(Tick::next) }
+            });
+            if !fits || earliest.is_none_or(|earliest| run.first < earliest) {
+                let rule = format!("the run of ticks from {} does not stand apart behind the ones before", run.first);
+                return Err(rule);
+            }
+            in_runs += u64::from(run.count);
+            push_run(&mut self.tick_runs, run);
+        }
+        Ok(in_runs)
     }
 
     fn read_loss(&mut self, at: usize, bytes: &[u8]) -> Result<(), Error> {

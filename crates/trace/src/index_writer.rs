@@ -4,12 +4,13 @@
 use cdt_schema::{ContentDigest, Digest, Layout, Rows, Tick, TickDigester};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::block::MAX_TAIL;
 use crate::index::{TickRun, push_run, tick_runs_of};
 use crate::records::{
     ArchivedBlockEntryRecord, ArchivedSegmentRecord, ArchivedTickRunRecord, BlockEntryRecord, FooterRecord, LossRecord,
     SectionRecord, SegmentEntryRecord, SegmentRecord, SummariesRecord, TickRunRecord, access, to_bytes,
 };
-use crate::section::{Tag, file_header, trailer, write_section};
+use crate::section::{SECTION_HEADER, Tag, file_header, trailer, write_section};
 use crate::{BlockEntry, Loss, Summarizer, Totals};
 
 /// Ticks after which the digests gathered so far are written out, so that they need not be held for the whole run.
@@ -88,7 +89,7 @@ impl IndexWriter {
     }
 
     /// Takes the segment that another one wrote of the blocks since the last one, or tells which rule it breaks.
-    pub(crate) fn read_segment(&mut self, offset: u64, head: &[u8], tail: &[u8]) -> Result<(), String> {
+    pub(crate) fn read_segment(&mut self, offset: u64, head: &[u8], digests: &[u8]) -> Result<(), String> {
         let record = access::<ArchivedSegmentRecord>(head)?;
         let same = |(theirs, ours): (&ArchivedBlockEntryRecord, &BlockEntry)| {
             (theirs.offset, theirs.head_len, theirs.tail_len)
@@ -102,8 +103,8 @@ impl IndexWriter {
         if !same_blocks || !same_runs {
             return Err("the segment's blocks are not those before it".to_owned());
         }
-        let mut theirs = tail.as_chunks::<8>().0.iter().map(|digest| Digest(u64::from_le_bytes(*digest)));
-        if self.digests.is_empty() || !self.digests.iter().all(|&ours| theirs.next() == Some(ours)) {
+        let theirs = digests.as_chunks::<8>().0.iter().map(|digest| Digest(u64::from_le_bytes(*digest)));
+        if self.digests.is_empty() || !theirs.eq(self.digests.iter().copied()) {
             return Err("the segment's digests are not those of the rows before it".to_owned());
         }
         self.segment(offset, u32::try_from(head.len()).expect("a section's head is below 2^28 bytes"));
@@ -118,7 +119,7 @@ impl IndexWriter {
         self.tick_runs.clear();
         self.digests.clear();
         self.summaries = SummariesRecord::default();
-        self.totals = self.totals.cleared();
+        self.totals.clear();
     }
 
     /// Appends what makes a whole trace of the sections so far: a loss, if there is one to add, the last segment, the footer
@@ -178,6 +179,8 @@ impl IndexWriter {
 #[derive(Debug)]
 pub(crate) struct SectionWriter {
     index: IndexWriter,
+    /// The segment that was written behind the last block, if one was.
+    segment: Option<SegmentCopy>,
     out: Vec<u8>,
     /// Bytes handed out before those in `out`.
     taken: u64,
@@ -188,7 +191,7 @@ impl SectionWriter {
     pub(crate) fn new(layout: &Layout, meta: &[u8]) -> SectionWriter {
         let mut out = file_header().to_vec();
         write_section(Tag::Meta, meta, &[], &mut out);
-        SectionWriter { index: IndexWriter::new(layout), out, taken: 0 }
+        SectionWriter { index: IndexWriter::new(layout), segment: None, out, taken: 0 }
     }
 
     /// Takes the next tick of the block in the making.
@@ -198,6 +201,7 @@ impl SectionWriter {
 
     /// Ends the block whose rows these are, all ticks of which were taken, and which is encoded so.
     pub(crate) fn block(&mut self, rows: &Rows, head: &[u8], tail: &[u8]) {
+        assert!(tail.len() <= MAX_TAIL as usize, "what is encoded takes little more than the rows");
         let Place { offset, head_len, .. } = put(self.taken, &mut self.out, Tag::Block, head, tail);
         let ticks = rows.ticks();
         let entry = BlockEntry {
@@ -209,10 +213,23 @@ impl SectionWriter {
             ticks: u32::try_from(ticks.len()).expect("at most 65,536"),
         };
         self.index.block(rows, entry);
+        self.segment = None;
         if self.index.is_segment_due() {
+            let start = self.out.len();
             let place = self.index.put_segment(self.taken, &mut self.out).expect("there is a block");
+            self.segment = Some(SegmentCopy::of(&self.out[start..]));
             self.index.segment(place.offset, place.head_len);
         }
+    }
+
+    /// The segment that stands behind the last block in every trace of the same sections.
+    pub(crate) fn segment_here(&self) -> Option<SegmentCopy> {
+        if self.segment.is_some() {
+            return self.segment;
+        }
+        let mut section = Vec::new();
+        self.index.put_segment(self.taken + self.out.len() as u64, &mut section)?;
+        Some(SegmentCopy::of(&section))
     }
 
     /// Writes an entry of the loss ledger.
@@ -240,6 +257,27 @@ impl SectionWriter {
     /// How many bytes are ready.
     pub(crate) fn output_len(&self) -> usize {
         self.out.len()
+    }
+}
+
+/// What another copy of a segment is known by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SegmentCopy {
+    /// Bytes of all of it.
+    pub(crate) len: u64,
+    /// Of what stands behind its header.
+    checksum: u64,
+}
+
+impl SegmentCopy {
+    fn of(section: &[u8]) -> SegmentCopy {
+        let body = &section[usize::try_from(SECTION_HEADER).expect("32")..];
+        SegmentCopy { len: section.len() as u64, checksum: xxh3_64(body) }
+    }
+
+    /// Whether these bytes are those behind the segment's header.
+    pub(crate) fn has_body(&self, bytes: &[u8]) -> bool {
+        xxh3_64(bytes) == self.checksum
     }
 }
 

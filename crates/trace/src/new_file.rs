@@ -1,21 +1,67 @@
 //! A file that gets its name when it is complete.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
+use crate::locks::{try_hold, try_share};
 use crate::{Error, ErrorKind};
 
 /// A file that grows beside its final name and is moved there when it is complete. Dropped before that, it leaves nothing.
 #[derive(Debug)]
 pub struct NewFile {
-    file: NamedTempFile,
+    partial: Partial,
     path: PathBuf,
     /// What errors call it.
     what: &'static str,
     overwrite: bool,
+}
+
+/// The unfinished file. Dropped, it is removed, unless somebody put another one in its place.
+#[derive(Debug)]
+struct Partial {
+    file: File,
+    /// `None` when it is not ours to remove any more.
+    place: Option<TempPath>,
+}
+
+impl Partial {
+    /// Locks the file: that tells a writer at work from what a killed one left. Where files cannot be locked, nothing is told.
+    #[cfg(unix)]
+    fn hold(&self) -> Result<(), Error> {
+        // Who holds it before us does so to see whether there is a writer, and may have taken the file for stale.
+        let _ = self.file.lock();
+        let place = self.place.as_deref().filter(|place| !is_still_at(&self.file, place));
+        place.map_or(Ok(()), |place| Err(taken(place)))
+    }
+
+    #[cfg(not(unix))]
+    fn hold(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The file's place, if the file still stands there. What stands there else is nobody's to remove.
+    fn take_place(&mut self) -> Result<TempPath, PathBuf> {
+        let place = self.place.take().expect("taken once");
+        if is_still_at(&self.file, &place) {
+            return Ok(place);
+        }
+        let path = place.to_path_buf();
+        // Only Windows has something to undo here.
+        let _ = place.keep();
+        Err(path)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // The file is still locked while it is removed, so no other writer can have taken it for stale.
+        if self.place.is_some() {
+            drop(self.take_place());
+        }
+    }
 }
 
 impl NewFile {
@@ -43,7 +89,7 @@ impl NewFile {
             return Err(exists(path));
         }
         // What a link leads to is replaced, not the link.
-        let target = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
+        let target = if path.is_symlink() { Some(target_of(path)?) } else { None };
         let path = target.as_deref().unwrap_or(path);
         if path.exists() && !path.is_file() {
             let rule = "this is no regular file, and cannot be replaced by a";
@@ -55,7 +101,7 @@ impl NewFile {
         };
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let partial = folder.join(name).with_added_extension(suffix);
-        if overwrite && partial.exists() {
+        if overwrite {
             clear_stale(&partial)?;
         }
         let mut builder = tempfile::Builder::new();
@@ -68,10 +114,10 @@ impl NewFile {
             io::ErrorKind::AlreadyExists => taken(&partial),
             _ => Error::io(path, &format!("create the {what}"), &error),
         })?;
-        // The lock tells a writer at work from what a killed one left. Where files cannot be locked, nothing is told. Who
-        // holds it before us does so for a moment, to see whether there is a writer.
-        let _ = file.as_file().lock();
-        Ok(NewFile { file, path: path.to_owned(), what, overwrite })
+        let (file, place) = file.into_parts();
+        let partial = Partial { file, place: Some(place) };
+        partial.hold()?;
+        Ok(NewFile { partial, path: path.to_owned(), what, overwrite })
     }
 
     /// Where the file will stand.
@@ -84,16 +130,16 @@ impl NewFile {
     /// # Errors
     /// The operating system's.
     pub fn sync(&self) -> io::Result<()> {
-        self.file.as_file().sync_all()
+        self.partial.file.sync_all()
     }
 
     /// Closes the file, which is complete and on the disk, until it gets its name.
     pub(crate) fn close(self) -> Result<ClosedFile, Error> {
-        let metadata = self.file.as_file().metadata();
-        let metadata =
-            metadata.map_err(|error| Error::io(&self.path, &format!("look at the {}", self.what), &error))?;
-        let NewFile { file, path, what, overwrite } = self;
-        Ok(ClosedFile { partial: Some(file.into_temp_path()), mark: Mark::of(&metadata), path, what, overwrite })
+        let NewFile { mut partial, path, what, overwrite } = self;
+        let metadata = partial.file.metadata();
+        let metadata = metadata.map_err(|error| Error::io(&path, &format!("look at the {what}"), &error))?;
+        let place = partial.take_place().map_err(|place| displaced(&place, what))?;
+        Ok(ClosedFile { place: Some(place), mark: Mark::of(&metadata), path, what, overwrite })
     }
 
     /// Gives the file its final name.
@@ -101,13 +147,10 @@ impl NewFile {
     /// # Errors
     /// [`ErrorKind::Exists`] when a file has come to stand there meanwhile and was not to be overwritten;
     /// [`ErrorKind::Io`] otherwise. Nothing is left behind.
-    pub fn publish(self) -> Result<(), Error> {
-        if !is_still_at(self.file.as_file(), self.file.path()) {
-            return Err(displaced(self.file.into_temp_path(), self.what));
-        }
-        let persisted =
-            if self.overwrite { self.file.persist(&self.path) } else { self.file.persist_noclobber(&self.path) };
-        persisted.map(drop).map_err(|error| match error.error.kind() {
+    pub fn publish(mut self) -> Result<(), Error> {
+        let place = self.partial.take_place().map_err(|place| displaced(&place, self.what))?;
+        let persisted = if self.overwrite { place.persist(&self.path) } else { place.persist_noclobber(&self.path) };
+        persisted.map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => exists(&self.path),
             _ => Error::io(&self.path, &format!("give the {} its name", self.what), &error.error),
         })
@@ -149,17 +192,17 @@ impl NewFile {
 
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.as_file_mut().write(bytes)
+        self.partial.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.as_file_mut().flush()
+        self.partial.file.flush()
     }
 }
 
 impl Seek for NewFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.as_file_mut().seek(to)
+        self.partial.file.seek(to)
     }
 }
 
@@ -170,8 +213,8 @@ impl Seek for NewFile {
 /// gets its name, and what took the place is left alone.
 #[derive(Debug)]
 pub(crate) struct ClosedFile {
-    /// Nothing only while it is dropped.
-    partial: Option<TempPath>,
+    /// Nothing once it is open again.
+    place: Option<TempPath>,
     mark: Mark,
     path: PathBuf,
     what: &'static str,
@@ -202,28 +245,27 @@ impl ClosedFile {
 
     /// Takes hold of the file again.
     fn reopen(mut self) -> Result<NewFile, Error> {
-        let partial = self.partial.take().expect("it is taken but once");
-        let file = match File::open(&partial) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(displaced(partial, self.what)),
-            Err(error) => return Err(Error::io(&self.path, &format!("open the complete {}", self.what), &error)),
+        let place = self.place.as_deref().expect("opened once");
+        let file = match File::open(place) {
+            Ok(file) if file.metadata().is_ok_and(|metadata| Mark::of(&metadata) == self.mark) => file,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io(&self.path, &format!("open the complete {}", self.what), &error));
+            }
+            _ => return Err(displaced(place, self.what)),
         };
-        if !file.metadata().is_ok_and(|metadata| Mark::of(&metadata) == self.mark) {
-            return Err(displaced(partial, self.what));
-        }
-        let _ = file.lock();
-        let file = NamedTempFile::from_parts(file, partial);
-        Ok(NewFile { file, path: self.path.clone(), what: self.what, overwrite: self.overwrite })
+        let partial = Partial { file, place: self.place.take() };
+        partial.hold()?;
+        Ok(NewFile { partial, path: self.path.clone(), what: self.what, overwrite: self.overwrite })
     }
 }
 
 impl Drop for ClosedFile {
     fn drop(&mut self) {
-        let Some(partial) = self.partial.take() else { return };
-        let is_ours = std::fs::metadata(&partial).is_ok_and(|metadata| Mark::of(&metadata) == self.mark);
+        let Some(place) = self.place.take() else { return };
+        let is_ours = std::fs::metadata(&place).is_ok_and(|metadata| Mark::of(&metadata) == self.mark);
         if !is_ours {
             // What stands there is not ours to remove.
-            let _ = partial.keep();
+            let _ = place.keep();
         }
     }
 }
@@ -249,14 +291,6 @@ impl Mark {
     fn of(metadata: &Metadata) -> Mark {
         Mark { len: metadata.len() }
     }
-}
-
-/// Of a file whose place another writer took. What stands there is left alone.
-fn displaced(partial: TempPath, what: &str) -> Error {
-    let place = partial.to_path_buf();
-    let _ = partial.keep();
-    let rule = "another writer took the place of the unfinished";
-    Error::new(ErrorKind::Exists, format!("{}: {rule} {what}", place.display()))
 }
 
 /// Gives the file at `path` a second name beside it.
@@ -321,12 +355,83 @@ fn taken(partial: &Path) -> Error {
     Error::new(ErrorKind::Exists, message)
 }
 
-/// Removes what a killed writer left, unless one is still at work on it.
+/// The file that a link leads to, which is there.
+fn target_of(link: &Path) -> Result<PathBuf, Error> {
+    std::fs::canonicalize(link).map_err(|_| {
+        let to = std::fs::read_link(link).map_or_else(|error| error.to_string(), |to| to.display().to_string());
+        let rule = format!("this is a link to {to}, where nothing stands; name that file, or remove the link");
+        Error::new(ErrorKind::Io, format!("{}: {rule}", link.display()))
+    })
+}
+
+fn displaced(partial: &Path, what: &str) -> Error {
+    let rule = "another writer took the place of the unfinished";
+    Error::new(ErrorKind::Exists, format!("{}: {rule} {what}", partial.display()))
+}
+
+/// Removes what a killed writer left, unless somebody is still at work on it.
 fn clear_stale(partial: &Path) -> Result<(), Error> {
-    let file = File::open(partial).map_err(|error| Error::io(partial, "open what a writer left", &error))?;
-    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
-        let message = format!("{}: another writer is at work there; wait for it or stop it", partial.display());
-        return Err(Error::new(ErrorKind::Exists, message));
+    let file = match File::open(partial) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(|error| Error::io(partial, "open what a writer left", &error))?,
+    };
+    clear(partial, &file, try_hold(&file))
+}
+
+/// Removes what stands at `partial`, if it is still `file` and `hold` says that nobody else holds that.
+fn clear(partial: &Path, file: &File, hold: Result<(), TryLockError>) -> Result<(), Error> {
+    let refused = |rule: &str| Error::new(ErrorKind::Exists, format!("{}: {rule}", partial.display()));
+    match hold {
+        // What came to stand there after it was opened is another file, of which the lock tells nothing.
+        Ok(()) if is_still_at(file, partial) => {
+            std::fs::remove_file(partial).map_err(|error| Error::io(partial, "remove what a writer left", &error))
+        }
+        Err(TryLockError::WouldBlock) if try_share(file).is_ok() => {
+            Err(refused("somebody reads there what a killed writer left, to follow or recover it; wait for that"))
+        }
+        Ok(()) | Err(TryLockError::WouldBlock) => {
+            Err(refused("another writer is at work there; wait for it or stop it"))
+        }
+        Err(TryLockError::Error(error)) => Err(refused(&format!(
+            "files cannot be locked here ({error}), so nobody knows whether a writer is at work there; if none is, remove \
+             it yourself"
+        ))),
     }
-    std::fs::remove_file(partial).map_err(|error| Error::io(partial, "remove what a writer left", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// The message with which the file is left where it is.
+    #[track_caller]
+    fn left_alone(partial: &Path, file: &File, hold: Result<(), TryLockError>) -> String {
+        let error = clear(partial, file, hold).unwrap_err();
+        assert!(error.kind() == ErrorKind::Exists && partial.exists());
+        error.to_string().rsplit_once("run.cdt.partial: ").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn only_what_is_held_and_stands_there_is_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        let partial = folder.path().join("run.cdt.partial");
+        fs::write(&partial, "half a trace").unwrap();
+        let file = File::open(&partial).unwrap();
+        let none = TryLockError::Error(io::Error::other("no locks"));
+        assert_eq!(
+            left_alone(&partial, &file, Err(none)),
+            "files cannot be locked here (no locks), so nobody knows whether a writer is at work there; if none is, \
+             remove it yourself"
+        );
+        // Between the opening and the lock another writer cleared it, and began anew.
+        fs::rename(&partial, folder.path().join("old")).unwrap();
+        fs::write(&partial, "another trace").unwrap();
+        #[cfg(unix)]
+        assert_eq!(left_alone(&partial, &file, Ok(())), "another writer is at work there; wait for it or stop it");
+        let file = File::open(&partial).unwrap();
+        clear(&partial, &file, Ok(())).unwrap();
+        assert!(!partial.exists());
+    }
 }

@@ -12,6 +12,7 @@ use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Portable, Serialize};
 
+use crate::extent::{self, Extent};
 use crate::summary::Change;
 use crate::{BlockSummary, Loss, LossKind, Meta, Producer, Program, Run, Totals};
 
@@ -260,14 +261,48 @@ where
 /// The record that stands in `bytes`, checked.
 pub(crate) fn access<'a, T>(bytes: &'a [u8]) -> Result<&'a T, String>
 where
-    T: Portable + for<'b> CheckBytes<HighValidator<'b, rancor::Error>>,
+    T: Portable + Extent + for<'b> CheckBytes<HighValidator<'b, rancor::Error>>,
 {
-    rkyv::access::<T, rancor::Error>(bytes).map_err(|error| {
+    let record = rkyv::access::<T, rancor::Error>(bytes).map_err(|error| {
         // What rkyv says behind a colon are addresses, which are others in every process.
         let rule = error.to_string();
         let rule = rule.split_once(": ").map_or(rule.as_str(), |(rule, _)| rule);
         format!("the record is malformed: {rule}")
-    })
+    })?;
+    // Validation has proved that no byte is of two values, so what is more than theirs is of none.
+    let of_values = size_of::<T>() + record.behind();
+    if of_values == bytes.len() {
+        return Ok(record);
+    }
+    Err(format!("the record has {} bytes, but its values have {of_values}: nothing points to the others", bytes.len()))
+}
+
+extent::plain!(
+    ArchivedMemoryRecord,
+    ArchivedTickRunRecord,
+    ArchivedChannelFrameRecord,
+    ArchivedColumnFrameRecord,
+    ArchivedBlockEntryRecord,
+    ArchivedSegmentEntryRecord,
+    ArchivedSectionRecord,
+);
+
+extent::structures! {
+    ArchivedMetaRecord {
+        session, producer_name, producer_version, producer_platform, producer_arch, program_name, program_build,
+        program_hash, run_id, seed_source, reason, layout,
+    }
+    ArchivedLayoutRecord { stages, step, rng, calls, state, entities, checkpoint, events }
+    ArchivedFieldRecord { name }
+    ArchivedNamedFieldsRecord { name, fields }
+    ArchivedRngStreamRecord { name }
+    ArchivedSyscallRecord { module, name, args }
+    ArchivedCheckpointRecord { counters }
+    ArchivedBlockRecord { tick_runs, rows, channels, columns }
+    ArchivedSegmentRecord { rows, changed, diagnostics, blocks, tick_runs }
+    ArchivedSummariesRecord { channel_digests, rows, ticks_with_input, changed, diagnostics }
+    ArchivedFooterRecord { segments, loss, end_reason }
+    ArchivedLossRecord { detail }
 }
 
 fn text(s: &rkyv::string::ArchivedString) -> String {

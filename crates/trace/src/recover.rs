@@ -10,15 +10,18 @@ use cdt_schema::{Digest, Tick};
 
 use crate::file::unreadable;
 use crate::follow::{Follower, Section};
-use crate::index_writer::SectionWriter;
+use crate::index_writer::{SectionWriter, SegmentCopy};
+use crate::locks::try_share;
+use crate::section::{FILE_HEADER, SECTION_HEADER, TRAILER};
 use crate::{Error, ErrorKind, Finished, Loss, LossKind, NewFile, Source, Trace, TraceIndex, Watch};
 
 /// Why the run ended, where nobody knows.
 pub(crate) const UNKNOWN_END: &str = "unknown";
+const MISSING: &str = "sections are missing: the footer tells of other ticks or losses than there are";
 
 /// Copies whole blocks from the bytes of a broken trace to those of a whole one. Ask [`Recovery::want`], fetch the bytes as
 /// long as there are as many, [`Recovery::feed`] them; then [`Recovery::finish`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recovery {
     follower: Follower,
     sections: Option<SectionWriter>,
@@ -28,6 +31,8 @@ pub struct Recovery {
     ledger: Vec<Loss>,
     footer: Option<(Digest, usize, String)>,
     fault: Option<Error>,
+    /// Where the fault is in the header of what may be the segment of the blocks before it: that segment.
+    doubtful: Option<SegmentCopy>,
 }
 
 /// What was brought back.
@@ -35,8 +40,8 @@ pub struct Recovery {
 pub struct Recovered {
     /// How many ticks.
     pub ticks: u64,
-    /// The first and the last of them.
-    pub bounds: (Tick, Tick),
+    /// The first and the last of them; `None` of a trace that is complete and has none.
+    pub bounds: Option<(Tick, Tick)>,
     /// What is lost of it; `None` when the trace was complete.
     pub loss: Option<Loss>,
     /// The loss ledger of what was brought back: what the broken trace had in its own, then `loss`.
@@ -47,16 +52,45 @@ pub struct Recovered {
     pub content_digest: Digest,
 }
 
+impl Default for Recovery {
+    fn default() -> Recovery {
+        Recovery::new()
+    }
+}
+
 impl Recovery {
     /// Begins at the first byte.
     pub fn new() -> Recovery {
-        Recovery::default()
+        Recovery {
+            // Digests are made anew from the rows, so that damage to them costs nothing.
+            follower: Follower::passing_segments(),
+            sections: None,
+            first_tick: None,
+            ticks: 0,
+            ledger: Vec::new(),
+            footer: None,
+            fault: None,
+            doubtful: None,
+        }
     }
 
     /// The range of the file that [`Recovery::feed`] expects next, which may be more than there is; `None` when nothing more
     /// is to be read.
     pub fn want(&self) -> Option<Range<u64>> {
-        if self.fault.is_none() && self.footer.is_none() { self.follower.want() } else { None }
+        let start = self.follower.end();
+        match (&self.doubtful, &self.fault) {
+            (Some(segment), _) => Some(start + SECTION_HEADER..start + segment.len),
+            (None, None) => self.follower.want(),
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// Checks the first bytes of a file that has fewer than [`Recovery::want`] asks for first.
+    ///
+    /// # Errors
+    /// No trace begins so, and nothing can be brought back.
+    pub fn check_beginning(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.follower.check_beginning(bytes).map_err(|error| nothing(error.kind(), error.fault()))
     }
 
     /// Takes the bytes of the wanted range. Damage ends the reading and is kept for [`Recovery::finish`].
@@ -64,17 +98,33 @@ impl Recovery {
     /// # Errors
     /// The bytes are no trace of this version, or are damaged before the first block: then nothing can be brought back.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        match self.follower.feed(bytes) {
-            Ok(None) => {}
-            Ok(Some(section)) => self.copy(section),
-            Err(error) if self.sections.is_none() => {
-                let message = format!("nothing can be brought back: {}", error.fault());
-                // Of damage to the layout there is no more to say than that.
-                let is_damage = matches!(error.kind(), ErrorKind::Damaged { .. });
-                return Err(Error::new(if is_damage { ErrorKind::Incomplete } else { error.kind() }, message));
+        if let Some(segment) = self.doubtful.take() {
+            // All but the header is there, and its place is known: the fault cost nothing.
+            if segment.has_body(bytes) {
+                self.follower.pass(segment.len);
+                self.fault = None;
             }
-            Err(error) => self.fault = Some(error),
+            return Ok(());
         }
+        match self.follower.feed(bytes) {
+            Ok(None) => Ok(()),
+            Ok(Some(section)) => {
+                self.copy(section);
+                Ok(())
+            }
+            Err(error) => self.end_at(error),
+        }
+    }
+
+    /// Keeps what ended the reading, if there is something to bring back.
+    fn end_at(&mut self, error: Error) -> Result<(), Error> {
+        let Some(sections) = &self.sections else {
+            // Of damage to the layout there is no more to say than that.
+            let is_damage = matches!(error.kind(), ErrorKind::Damaged { .. });
+            return Err(nothing(if is_damage { ErrorKind::Incomplete } else { error.kind() }, error.fault()));
+        };
+        self.doubtful = if self.follower.is_at_a_header() { sections.segment_here() } else { None };
+        self.fault = Some(error);
         Ok(())
     }
 
@@ -99,8 +149,9 @@ impl Recovery {
             Section::Footer { content_digest, losses, end_reason } => {
                 self.footer = Some((content_digest, losses, end_reason));
             }
-            // Digests are made anew from the rows, so that damage to them costs nothing.
-            Section::Segment { .. } | Section::Meta { .. } => {}
+            Section::Segment { .. } | Section::Meta { .. } => {
+                unreachable!("segments are passed, and META is the first")
+            }
         }
     }
 
@@ -113,15 +164,23 @@ impl Recovery {
     /// tick, and the losses that stand behind the damage.
     ///
     /// # Errors
-    /// There is no whole block, so nothing can be brought back.
+    /// There is no whole block, and not all of a trace without any, so nothing can be brought back.
     pub fn finish(mut self, len: u64, index: Option<&TraceIndex>) -> Result<(Vec<u8>, Recovered), Error> {
         let bounds = self.first_tick.zip(self.follower.last_tick());
-        let Some((bounds, mut sections)) = bounds.zip(self.sections.take()) else {
-            let why = self.fault.as_ref().map_or("it ends before its first block does", Error::fault);
-            return Err(Error::new(ErrorKind::Incomplete, format!("nothing can be brought back: {why}")));
+        let sections = self.sections.take();
+        let Some(mut sections) = sections.filter(|sections| bounds.is_some() || self.is_complete(sections)) else {
+            let why = match (&self.fault, &self.footer) {
+                (_, Some(_)) => MISSING,
+                (Some(fault), None) => fault.fault(),
+                (None, None) => "it ends before its first block does",
+            };
+            return Err(nothing(ErrorKind::Incomplete, why));
         };
         let left_out = len.saturating_sub(self.follower.end());
-        let loss = self.loss(bounds, sections.content_digest(), len, index);
+        let loss = match self.is_complete(&sections) {
+            true => self.behind_the_end(bounds, left_out),
+            false => Some(self.loss(bounds.expect("there is a block"), left_out, index)),
+        };
         let behind = index.and_then(|index| index.loss.get(self.ledger.len()..)).unwrap_or_default();
         for loss in behind.iter().chain(&loss) {
             sections.loss(loss);
@@ -133,16 +192,26 @@ impl Recovery {
         Ok((sections.take_output(), recovered))
     }
 
-    fn loss(&self, (first, end): (Tick, Tick), content: Digest, len: u64, index: Option<&TraceIndex>) -> Option<Loss> {
+    /// Whether the footer proves that nothing of the trace is missing.
+    fn is_complete(&self, sections: &SectionWriter) -> bool {
+        let there = (sections.content_digest(), self.ledger.len());
+        self.footer.as_ref().is_some_and(|(content, losses, _)| (*content, *losses) == there)
+    }
+
+    /// What is left out behind a trace that is complete, if that is more than a broken trailer: another trace, perhaps.
+    fn behind_the_end(&self, bounds: Option<(Tick, Tick)>, rest: u64) -> Option<Loss> {
+        let most = if self.follower.want().is_none() { 0 } else { TRAILER };
         let at = self.follower.end();
-        let rest = len.saturating_sub(at);
+        let detail = format!("the trace is complete, but {rest} bytes from byte {at} on, behind its end, are left out");
+        let from = bounds.map_or(Tick(0), |(_, last)| last.next().unwrap_or(last));
+        (rest > most).then_some(Loss { kind: LossKind::RecoveredPrefix, from, to: None, detail })
+    }
+
+    fn loss(&self, (first, end): (Tick, Tick), rest: u64, index: Option<&TraceIndex>) -> Loss {
+        let at = self.follower.end();
         let next = end.next().unwrap_or(end);
         let (from, to, detail) = match (&self.footer, &self.fault) {
-            (Some((told, losses, _)), _) if (*told, *losses) == (content, self.ledger.len()) => return None,
-            (Some(_), _) => {
-                let detail = "sections are missing: the footer tells of other ticks or losses than there are";
-                (first, Some(end), detail.to_owned())
-            }
+            (Some(_), _) => (first, Some(end), MISSING.to_owned()),
             (None, Some(fault)) => {
                 let detail = format!("{}; {rest} bytes from byte {at} on are left out", fault.fault());
                 match index {
@@ -161,8 +230,12 @@ impl Recovery {
                 (next, None, detail)
             }
         };
-        Some(Loss { kind: LossKind::RecoveredPrefix, from, to, detail })
+        Loss { kind: LossKind::RecoveredPrefix, from, to, detail }
     }
+}
+
+fn nothing(kind: ErrorKind, why: &str) -> Error {
+    Error::new(kind, format!("nothing can be brought back: {why}"))
 }
 
 /// Writes the whole blocks of the broken trace at `path` as a trace that will stand at `out`, with the loss recorded. What is
@@ -178,7 +251,7 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
     }
-    if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
+    if let Err(TryLockError::WouldBlock) = try_share(&file) {
         let rule = "its writer is still at work; wait for it, or follow it with `cdt health --follow`";
         return Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", path.display())));
     }
@@ -190,6 +263,10 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
     let mut recovery = Recovery::new();
     let mut unfinished: Option<NewFile> = None;
     let mut bytes = Vec::new();
+    if len < FILE_HEADER {
+        file.read(0..len, &mut bytes).map_err(|error| unreadable(path, &error))?;
+        recovery.check_beginning(&bytes).map_err(|error| error.in_file(path))?;
+    }
     while let Some(range) = recovery.want().filter(|range| range.end <= len) {
         watch.progress(range.start, Some(len));
         if watch.cancelled() {
@@ -210,6 +287,6 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
     let whole = recovery.fault.is_some().then(|| Trace::open(path).ok()).flatten();
     let (ready, recovered) =
         recovery.finish(len, whole.as_ref().map(Trace::index)).map_err(|error| error.in_file(path))?;
-    let unfinished = unfinished.expect("a trace with a block has a beginning");
+    let unfinished = unfinished.expect("what can be brought back has a beginning");
     Ok((Finished::new(unfinished, &ready, recovered.content_digest)?, recovered))
 }

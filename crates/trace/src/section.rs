@@ -66,14 +66,22 @@ pub(crate) fn file_header() -> [u8; 16] {
     bytes
 }
 
+fn no_trace() -> Error {
+    let rule = "not a .cdt trace: it does not begin with the trace's signature; `cdt finalize` makes traces from JSONL \
+                captures, `cdt import` from text logs";
+    Error::new(ErrorKind::NotATrace, rule)
+}
+
+/// Checks what there is of the signature of a trace that may still be written.
+pub(crate) fn check_beginning(bytes: &[u8]) -> Result<(), Error> {
+    let matches = bytes.iter().zip(&MAGIC).all(|(byte, expected)| byte == expected);
+    if matches { Ok(()) } else { Err(no_trace()) }
+}
+
 /// Checks the first bytes of a trace.
 pub(crate) fn check_file_header(bytes: &[u8]) -> Result<(), Error> {
-    let Some((magic, rest)) = bytes.split_first_chunk::<8>().filter(|(magic, _)| **magic == MAGIC) else {
-        let rule = "not a .cdt trace: it does not begin with the trace's signature; `cdt finalize` makes traces from \
-                    JSONL captures, `cdt import` from text logs";
-        return Err(Error::new(ErrorKind::NotATrace, rule));
-    };
-    debug_assert_eq!(*magic, MAGIC);
+    let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(no_trace)?;
+    check_beginning(magic)?;
     let Some((version, rest)) = rest.split_first_chunk::<4>() else {
         return Err(Error::damaged(8, "the file ends inside its header"));
     };

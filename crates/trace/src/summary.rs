@@ -58,14 +58,12 @@ impl Totals {
         }
     }
 
-    /// Of no tick of the same layout.
-    pub(crate) fn cleared(&self) -> Totals {
-        Totals {
-            rows: vec![0; self.rows.len()],
-            ticks_with_input: 0,
-            changed: vec![Change::default(); self.changed.len()],
-            diagnostics: vec![Digest(0); self.diagnostics.len()],
-        }
+    /// Begins anew, with no tick.
+    pub(crate) fn clear(&mut self) {
+        self.rows.fill(0);
+        self.ticks_with_input = 0;
+        self.changed.fill(Change::default());
+        self.diagnostics.fill(Digest(0));
     }
 
     /// Checks that so many ticks in so many blocks can hold as much: what is stored is summed up later, and no sum may run

@@ -292,6 +292,75 @@ fn only_regular_files_are_replaced_and_links_are_followed() {
 
 #[cfg(unix)]
 #[test]
+fn a_link_that_leads_nowhere_is_told_before_the_work_begins() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink("gone.cdt", path("link.cdt")).unwrap();
+    for overwrite in [false, true] {
+        let rule = "link.cdt: this is a link to gone.cdt, where nothing stands; name that file, or remove the link";
+        assert_eq!(refused(create(&path("link.cdt"), overwrite), &folder), (ErrorKind::Io, rule.to_owned()));
+    }
+    assert_eq!(names(&folder), ["link.cdt"]);
+    assert!(fs::symlink_metadata(path("link.cdt")).unwrap().is_symlink());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_writer_whose_file_was_removed_leaves_the_next_one_s_alone() {
+    let folder = folder();
+    let path = folder.path().join("run.cdt");
+    let first = create(&path, false).unwrap();
+    fs::remove_file(folder.path().join("run.cdt.partial")).unwrap();
+    let mut second = create(&path, false).unwrap();
+    second.append::<Error>(Tick(0), fill).unwrap();
+    drop(first);
+    second.finish("complete").unwrap();
+    assert_eq!((names(&folder), Trace::open(&path).unwrap().index().ticks()), (vec!["run.cdt".to_owned()], 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn who_reads_what_was_left_is_not_taken_for_a_writer() {
+    let folder = folder();
+    let path = folder.path().join("run.cdt");
+    fs::write(folder.path().join("run.cdt.partial"), "half a trace").unwrap();
+    let reader = fs::File::open(folder.path().join("run.cdt.partial")).unwrap();
+    reader.lock_shared().unwrap();
+    let message =
+        "run.cdt.partial: somebody reads there what a killed writer left, to follow or recover it; wait for that";
+    assert_eq!(refused(create(&path, true), &folder), (ErrorKind::Exists, message.to_owned()));
+    drop(reader);
+    create(&path, true).unwrap().finish("complete").unwrap();
+    assert_eq!(names(&folder), ["run.cdt"]);
+}
+
+/// Of writers that all mean to begin anew on what a killed one left, one does; it finishes, and no other's file is lost.
+#[cfg(unix)]
+#[test]
+fn writers_that_clear_one_place_together_lose_no_file() {
+    for _ in 0..50 {
+        let folder = folder();
+        let path = folder.path().join("run.cdt");
+        fs::write(folder.path().join("run.cdt.partial"), "half a trace").unwrap();
+        let barrier = std::sync::Barrier::new(4);
+        let begun = std::thread::scope(|scope| {
+            let begin = || {
+                barrier.wait();
+                create(&path, true).ok()
+            };
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
+            all.into_iter().filter_map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(begun.len() <= 1, "{} writers hold one place", begun.len());
+        for writer in begun {
+            writer.finish("complete").unwrap();
+            Trace::open(&path).unwrap();
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_trace_whose_place_was_taken_is_not_named() {
     let folder = folder();
     let path = folder.path().join("run.cdt");

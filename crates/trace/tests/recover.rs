@@ -76,8 +76,8 @@ fn every_cut_gives_back_the_blocks_before_it() {
         let ticks = (there * BLOCK_TICKS).min(100) as u64;
         assert_eq!((trace.index().ticks(), recovered.ticks), (ticks, ticks), "cut at {cut}");
         assert_eq!(
-            (recovered.bounds.1.0, recovered.content_digest),
-            (u32::try_from(ticks).unwrap() - 1, trace.index().content_digest)
+            (recovered.bounds, recovered.content_digest),
+            (Some((Tick(0), Tick(u32::try_from(ticks).unwrap() - 1))), trace.index().content_digest)
         );
         if cut >= footer {
             assert_eq!((recovered.loss, bytes == whole), (None, true), "a footer says that nothing is missing");
@@ -116,11 +116,17 @@ fn damage_costs_what_stands_behind_it_and_digests_cost_nothing() {
         );
         assert_eq!(recovered.left_out, (whole.len() - block.start) as u64);
     }
+    // Of a segment that is whole but for its header it is known what it is; of others it need not be.
     let segment = of(&all, b"SEGM")[0];
-    for at in [segment.head.start, segment.tail.start, segment.tail.end - 1] {
+    for at in (segment.start..segment.head.start).chain([segment.head.start, segment.tail.start, segment.tail.end - 1])
+    {
         let (bytes, recovered) = brought_back(&damaged(at)).unwrap();
         assert!(bytes == whole && recovered.loss.is_none(), "digests are made anew");
     }
+    let mut bytes = damaged(segment.start + 20);
+    bytes[segment.tail.start] ^= 1;
+    let loss = brought_back(&bytes).unwrap().1.loss.unwrap();
+    assert!(loss.from == Tick(0) && loss.detail.contains("checksum of the SEGM section's header"), "{loss:?}");
     // A ledger that stands behind the damage is in the index, and what cannot be read of it may tell of any tick.
     let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), Options { block_ticks: 2, ..Options::LIVE });
     let mut scene = Scene::new(1);
@@ -175,7 +181,8 @@ fn hostile_bytes_are_told_and_bring_back_no_tick_of_their_own() {
                 read_all(&trace);
                 shorter += u32::from(recovered.loss.is_some());
                 let known = |tick: u32| reference.index().has(Tick(tick));
-                assert!((recovered.bounds.0.0..=recovered.bounds.1.0).all(known) || recovered.loss.is_some());
+                let (first, last) = recovered.bounds.unwrap();
+                assert!((first.0..=last.0).all(known) || recovered.loss.is_some());
             }
         }
     }
@@ -287,6 +294,13 @@ fn a_long_trace_comes_back_over_all_of_its_segments() {
     let snapshot = growing.snapshot(None).unwrap().unwrap();
     assert_eq!((snapshot.segments(), growing.ticks()), (3, recovered.ticks));
     assert_eq!(snapshot.index().content_digest, recovered.content_digest);
+    // Damage to the header of a segment in the middle costs no block behind it.
+    for at in (0..32).map(|at| segments[1].start + at) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x40;
+        let (bytes, recovered) = brought_back(&bytes).unwrap();
+        assert!(bytes == whole && recovered.loss.is_none(), "byte {at}");
+    }
     // A segment that leaves out blocks before it is no index of them; recovery makes its own.
     let mut foreign = whole[..segments[0].start].to_vec();
     foreign.extend_from_slice(&whole[segments[0].tail.end..cut]);
@@ -294,6 +308,59 @@ fn a_long_trace_comes_back_over_all_of_its_segments() {
     let (kind, message) = refused(GrowingTrace::open(&path).unwrap().advance(&Unwatched), folder.path());
     assert!(matches!(kind, ErrorKind::Damaged { .. }) && message.contains("the segment's blocks"), "{message}");
     assert_eq!(brought_back(&foreign).unwrap().1.content_digest, recovered.content_digest);
+}
+
+#[test]
+fn what_stands_behind_the_end_is_told() {
+    let whole = fixture(20);
+    let (bytes, recovered) = brought_back(&[&whole[..], &whole[..]].concat()).unwrap();
+    let loss = recovered.loss.unwrap();
+    let len = whole.len();
+    let detail = format!("the trace is complete, but {len} bytes from byte {len} on, behind its end, are left out");
+    assert_eq!((loss.from, loss.to, &loss.detail), (Tick(20), None, &detail));
+    assert_eq!((recovered.ticks, recovered.left_out, open(&bytes).index().loss.len()), (20, len as u64, 1));
+    // A trailer that is damaged or cut is none of the trace's content, and is made anew.
+    for (cut, flip) in [(1, 30), (23, 30), (0, 20), (0, 1)] {
+        let mut bytes = whole[..len - cut].to_vec();
+        bytes[len - flip] ^= u8::from(cut == 0);
+        let (bytes, recovered) = brought_back(&bytes).unwrap();
+        assert_eq!((bytes == whole, recovered.loss), (true, None));
+    }
+}
+
+#[test]
+fn a_trace_without_ticks_is_complete_too() {
+    let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), Options::LIVE);
+    let loss = Loss { kind: LossKind::CappedRows, from: Tick(0), to: None, detail: "all of it".to_owned() };
+    encoder.record_loss(&loss);
+    let whole = encoder.finish("complete").0;
+    let (bytes, recovered) = brought_back(&whole).unwrap();
+    assert_eq!((bytes == whole, recovered.bounds, recovered.loss), (true, None, None));
+    assert_eq!(recovered.ledger, [loss]);
+    // Without its footer nobody knows whether it is.
+    let footer = of(&sections(&whole), b"FOOT")[0].start;
+    let error = brought_back(&whole[..footer]).unwrap_err().to_string();
+    assert_eq!(error, "nothing can be brought back: it ends before its first block does");
+    let section = sections(&whole).remove(1);
+    let without = [&whole[..section.start], &whole[section.tail.end..]].concat();
+    let error = brought_back(&without).unwrap_err().to_string();
+    assert!(error.ends_with("the footer tells of other ticks or losses than there are"), "{error}");
+}
+
+#[test]
+fn what_is_no_trace_is_told_by_its_first_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("run.cdt.partial"), folder.path().join("run.cdt"));
+    fs::write(&path, "hello").unwrap();
+    let advanced = GrowingTrace::open(&path).and_then(|mut trace| trace.advance(&Unwatched));
+    assert_eq!(refused(advanced, folder.path()).0, ErrorKind::NotATrace);
+    assert_eq!(refused(recover(&path, &out, false, &Unwatched), folder.path()).0, ErrorKind::NotATrace);
+    for len in [0, 3, 12] {
+        fs::write(&path, &fixture(1)[..len]).unwrap();
+        assert!(!GrowingTrace::open(&path).unwrap().advance(&Unwatched).unwrap(), "more may come");
+        let (kind, _) = refused(recover(&path, &out, false, &Unwatched), folder.path());
+        assert_eq!(kind, ErrorKind::Incomplete);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use cdt_schema::{
     Channel, ChannelSet, Column, ContentDigest, Continuity, Digest, DigestSequence, Layout, LayoutSpec, MemoryLayout,
     PageId, RowError, Rows, Scalar, TableId, TableKind, Tick, TickBuilder, TickDigester,
 };
-use cdt_testkit::surgery::{elements, seal, seal_segment, sections};
+use cdt_testkit::surgery::{Parts, elements, put_u32, remove_last, seal_segment, sections};
 use cdt_testkit::{full_layout, meta, plain_layout, write_full, write_plain, write_w1};
 use cdt_trace::{
     BlockDecoder, BlockSummary, Change, Encoder, Encoding, ErrorKind, Loss, LossKind, Options, Source, Totals, Trace,
@@ -450,14 +450,11 @@ fn an_index_with_other_ticks_than_the_blocks_is_told() {
 fn a_section_that_nothing_names_is_told() {
     let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), Options::LIVE);
     encoder.record_loss(&Loss { kind: LossKind::CappedRows, from: Tick(0), to: None, detail: String::new() });
-    let mut bytes = encoder.finish("complete").0;
+    let bytes = encoder.finish("complete").0;
     open(bytes.clone()).unwrap();
-    let footer = sections(&bytes).pop().unwrap();
-    let count = footer.head.end - 24 + 4;
-    assert_eq!(bytes[count], 1);
-    bytes[count] = 0;
-    seal(&mut bytes, &footer);
-    let error = open(bytes).unwrap_err();
+    let mut parts = Parts::of(&bytes);
+    remove_last(&mut parts.section(b"FOOT", 0).head, &[32, 24], 12);
+    let error = open(parts.assemble()).unwrap_err();
     assert!(error.to_string().contains("no section that the index names"), "{error}");
 }
 
@@ -493,4 +490,28 @@ fn a_game_is_small() {
         assert!(a.1 <= live && b.1 <= archive, "{} and {} bytes a tick", a.1, b.1);
         assert_eq!(((a.0, a.2), b.0), ((10_000, b.2), 10_000));
     }
+}
+
+/// Who compares digests alone never opens the block, so its entry is checked.
+#[test]
+fn the_index_gives_no_block_more_ticks_than_one_may_have() {
+    let mut encoder = Encoder::new(&meta(), Arc::new(plain_layout()), options(65_536, Encoding::Live));
+    for tick in 0..65_536 {
+        encoder.append(Tick(tick), |rows| rows.state(&[Scalar::U32(0), Scalar::F32(0.0)])).unwrap();
+    }
+    let good = encoder.finish("complete").0;
+    // Its entry takes one more, and so do the runs, the footer and the digests.
+    let mut parts = Parts::of(&good);
+    let head = &mut parts.section(b"SEGM", 0).head;
+    let entry = elements(head, head.len() - 32, 28).remove(0);
+    put_u32(head, entry.start + 20, 65_536);
+    put_u32(head, entry.start + 24, 65_537);
+    let run = elements(head, head.len() - 24, 8).remove(0);
+    put_u32(head, run.start + 4, 65_537);
+    parts.section(b"SEGM", 0).tail.splice(..0, [0; 8]);
+    let footer = &mut parts.section(b"FOOT", 0).head;
+    let entry = elements(footer, footer.len() - 32, 16).remove(0);
+    put_u32(footer, entry.start + 12, 65_537);
+    let error = open(parts.assemble()).unwrap_err().to_string();
+    assert!(error.contains("block 0 of the index has 65537 ticks"), "{error}");
 }

@@ -12,6 +12,7 @@ from .wire import Cursor, hash64, need, to_bytes
 
 MOST_TICKS = 1 << 16
 MOST_BYTES = 48 << 20
+MOST_TAIL = 96 << 20
 STATE_MULTIPLIER = 6364136223846793005
 M32 = (1 << 32) - 1
 M64 = (1 << 64) - 1
@@ -88,10 +89,10 @@ class Budget:
 
 
 def check_runs(runs: list[TickRun]) -> int:
-    """Runs of ticks ascend; gives their ticks."""
-    end = 0
+    """Runs of ticks ascend, with a tick between any two that is in neither; gives their ticks."""
+    end = -1
     for run in runs:
-        need(run.count >= 1 and run.first >= end, "tick runs ascend, and none is empty")
+        need(run.count >= 1 and run.first > end, "tick runs ascend and do not touch, and none is empty")
         end = run.first + run.count
         need(end <= 1 << 32, "a tick has 32 bits")
     return sum(run.count for run in runs)
@@ -207,6 +208,9 @@ class EntityRuns:
         for _, of_slot in groupby(zip(self.slots, self.starts, self.lengths), lambda run: run[0]):
             spans = sorted((start, start + length) for _, start, length in of_slot)
             need(all(a[1] <= b[0] for a, b in pairwise(spans)), "no two runs of a slot overlap")
+        runs = pairwise(zip(self.slots, self.generations, self.starts, self.lengths))
+        touch = (a[:2] == b[:2] and a[2] + a[3] == b[2] for a, b in runs)
+        need(not any(touch), "runs of an entity that touch are one")
 
     def rows(self) -> Rows:
         """The rows of a tick are those of the runs that cover it, in the order of the runs."""

@@ -11,7 +11,8 @@ GROUP = 128
 ORDERS = 4
 PIECE = 64
 """Bytes that are unpacked at once. A zstd block has at least 4 bytes and gives at most 128 KiB."""
-MOST_WINDOW = 1 << 27
+MOST_WINDOW = 1 << 23
+ZSTD_MAGIC = bytes.fromhex("28b5 2ffd")
 
 
 def read_column(encoding: int, data: bytes, count: int, bits: int, runs: "array[int] | None" = None) -> "array[int]":
@@ -111,8 +112,10 @@ def plane(cursor: Cursor, count: int) -> bytes:
 
 def unpack_zstd(data: bytes, count: int) -> bytes:
     """What one zstd frame gives, which is `count` bytes; nothing stands behind the frame."""
+    need(data.startswith(ZSTD_MAGIC), "a zstd frame begins with its magic number")
     result = bytearray()
-    unpacker = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW).decompressobj()
+    # A frame that says its length instead of a window needs one of that length.
+    unpacker = zstandard.ZstdDecompressor(max_window_size=max(MOST_WINDOW, count)).decompressobj()
     try:
         for at in range(0, len(data), PIECE):
             need(not unpacker.eof, "bytes stand behind a zstd frame")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .blocks import MOST_BYTES, MOST_TICKS, check_runs
+from .blocks import MOST_BYTES, MOST_TAIL, MOST_TICKS, check_runs
 from .layout import WITH_DIAGNOSTICS, Table
 from .records import (
     FOOTER,
@@ -121,6 +121,7 @@ def check_blocks(blocks: list[BlockEntry]) -> None:
     for block in blocks:
         need(block.offset >= HEADER_LENGTH, "a block cannot stand in the file header")
         need(1 <= block.ticks <= MOST_TICKS, "a block has 1 to 65,536 ticks")
+        need(block.tail_length <= MOST_TAIL, "a block's tail has at most 96 MiB")
         need(block.ticks <= block.last_tick - block.first_tick + 1, "a block's ticks fit between its first and last")
     for block, after in pairwise(blocks):
         need(end_of(block) <= after.offset, "blocks ascend in offset, and do not overlap")

@@ -28,15 +28,16 @@ class Record:
         """Where the structure begins whose fields are read, or the first element of the vector."""
 
     def claim(self, at: int, length: int) -> None:
-        """An offset leads to these bytes: behind all before, and before what holds the offset."""
-        need(self.lowest <= at and at + length <= self.limit, "an offset leads out of its order")
+        """An offset leads to these bytes: right behind all before, and before what holds the offset."""
+        need(self.lowest == at and at + length <= self.limit, "an offset leads out of its order")
         self.lowest = at + length
 
     def inside(self, at: int, length: int, read: Callable[[], T]) -> T:
-        """Reads a structure or elements that stand here; what they lead to stands before them."""
+        """Reads a structure or elements that stand here; what they lead to stands right before them."""
         need(self.lowest <= at and at + length <= self.limit, "an offset leads out of its order")
         outer, self.limit = self.limit, at
         value = read()
+        need(self.lowest == at, "a record has bytes that nothing points to")
         self.limit, self.lowest = outer, at + length
         return value
 

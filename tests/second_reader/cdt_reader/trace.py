@@ -10,7 +10,6 @@ from .index import (
     IndexedSegment,
     Shape,
     check_filled,
-    joined,
     read_footer,
     read_losses,
     read_segments,
@@ -61,7 +60,7 @@ class Trace:
         need(section.tail_length == entry.tail_length, "a block's tail has the length that its entry gives")
         head: Block = read_root(BLOCK, section.head)
         reader = BlockReader(self.meta.layout, self.shape.tables, self.shape.channels, head, section.tail_length)
-        need(joined(head.tick_runs) == joined(runs), "a block's ticks are those of its segment")
+        need(head.tick_runs == runs, "a block's ticks are those of its segment")
         rows: list[Rows] = []
         at = section.tail_at
         for number, frame in enumerate(head.channels):

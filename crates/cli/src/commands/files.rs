@@ -84,8 +84,10 @@ pub struct RecoverJson {
     schema: &'static str,
     path: String,
     ticks: u64,
-    first_tick: u32,
-    last_tick: u32,
+    /// `null` of a trace without ticks.
+    first_tick: Option<u32>,
+    /// `null` of a trace without ticks.
+    last_tick: Option<u32>,
     content_digest: String,
     bytes_left_out: u64,
     /// The loss ledger of what was brought back.
@@ -101,13 +103,12 @@ pub fn recover(args: &args::Recover, terminal: &Terminal) -> Result<Exit, Failur
         finished.publish()?;
         recovered
     };
-    let (first, last) = recovered.bounds;
     let report = RecoverJson {
         schema: "cdt.recover/1",
         path: out.display().to_string(),
         ticks: recovered.ticks,
-        first_tick: first.0,
-        last_tick: last.0,
+        first_tick: recovered.bounds.map(|(first, _)| first.0),
+        last_tick: recovered.bounds.map(|(_, last)| last.0),
         content_digest: recovered.content_digest.to_string(),
         bytes_left_out: recovered.left_out,
         loss: LossEntry::list(&recovered.ledger),
@@ -120,7 +121,8 @@ pub fn recover(args: &args::Recover, terminal: &Terminal) -> Result<Exit, Failur
     let mut page = Page::new(terminal);
     let ticks = counted(report.ticks, "tick");
     let done = terminal.mark(Mark::Good, "recovered");
-    page.line(&format!("{done} {} ({ticks}, {first} to {last}, digest {})", report.path, report.content_digest));
+    let range = recovered.bounds.map_or(String::new(), |(first, last)| format!(", {first} to {last}"));
+    page.line(&format!("{done} {} ({ticks}{range}, digest {})", report.path, report.content_digest));
     for loss in &report.loss {
         page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
     }

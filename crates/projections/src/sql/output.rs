@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use cdt_trace::Watch;
 use polars::prelude::{
     CompatLevel, DataFrame, DataType, Field, IpcCompression, IpcWriter, ParquetCompression, ParquetWriter,
-    PolarsResult, Schema, SerWriter,
+    PolarsResult, Schema, SchemaExtPl, SerWriter,
 };
+use polars_arrow::io::ipc::write::default_ipc_fields;
 
 use super::batch::write_text;
 use super::{Batch, Query, QueryError, QueryErrorKind, view};
@@ -74,7 +75,9 @@ pub fn write_rows<W: Write>(
             // Strings as all readers of Arrow know them.
             let writer = IpcWriter::new(out).with_compat_level(CompatLevel::oldest());
             let writer = writer.with_compression(Some(IpcCompression::default()));
-            let mut writer = writer.batched(&stored_schema(&query.schema), Vec::new()).map_err(unwritten)?;
+            let schema = stored_schema(&query.schema);
+            let fields: Vec<_> = schema.to_arrow(CompatLevel::oldest()).into_iter_values().collect();
+            let mut writer = writer.batched(&schema, default_ipc_fields(fields.iter())).map_err(unwritten)?;
             let rows = write_groups(query, watch, |group| writer.write_batch(group))?;
             writer.finish().map_err(unwritten)?;
             Ok(rows)

@@ -12,6 +12,11 @@ use crate::frame::Cursor;
 const STORED: u8 = 0;
 const CONSTANT: u8 = 1;
 const COMPRESSED: u8 = 2;
+/// First bytes of a zstd frame.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Largest window of a zstd frame that does not say its content's length instead: what every decoder of zstd is asked to
+/// know, so that those who read piece by piece need no more.
+const MAX_WINDOW: u64 = 8 << 20;
 /// Planes are nearly constant or nearly noise: what matches a higher level would look for is not there.
 const LEVEL: i32 = 1;
 
@@ -125,6 +130,7 @@ impl Unzstd {
             COMPRESSED => {
                 let len = u32::from_le_bytes(cursor.take(4)?.try_into().expect("4 bytes")) as usize;
                 let packed = cursor.take(len)?;
+                check_window(packed)?;
                 // The decompressor would go on to a second frame.
                 let frame = zstd::zstd_safe::find_frame_compressed_size(packed);
                 if frame.is_ok_and(|len| len < packed.len()) {
@@ -145,4 +151,17 @@ impl Unzstd {
         }
         Ok(())
     }
+}
+
+/// Checks what unpacking into one piece of memory does not depend on.
+fn check_window(frame: &[u8]) -> Result<(), String> {
+    let header = frame.strip_prefix(&ZSTD_MAGIC).and_then(|rest| rest.first_chunk::<2>());
+    let &[descriptor, window] = header.ok_or("zstd: a frame is expected")?;
+    let says_its_length_instead = descriptor & 0x20 != 0;
+    let base = 1u64 << (10 + (window >> 3));
+    let window = base + base / 8 * u64::from(window & 7);
+    if says_its_length_instead || window <= MAX_WINDOW {
+        return Ok(());
+    }
+    Err(format!("a plane's zstd frame has a window of {window} bytes; at most {MAX_WINDOW} are expected"))
 }

@@ -68,6 +68,11 @@ fn layout_of(good: &[u8]) -> Layout {
     Layout::clone(trace.layout())
 }
 
+/// A trace whose first section of these letters has a head with bytes that nothing points to.
+fn with_slack(name: &str, good: &[u8], tag: &[u8; 4]) -> Case {
+    rebuilt(name, good, |parts| drop(parts.section(tag, 0).head.splice(..0, [0; 8])))
+}
+
 /// The encoding of columns whose bytes are their lanes.
 const PLAIN: u8 = 0;
 

@@ -1,9 +1,9 @@
 //! Heads of blocks, and where their channels stand.
 
 use cdt_schema::{LayoutSpec, MemoryLayout, PageId, Scalar};
-use cdt_testkit::surgery::{Section, elements, put_u32, seal, sections, u32_at};
+use cdt_testkit::surgery::{Section, elements, put_elements, put_u32, remove_last, seal, sections};
 
-use super::{counting, first, raw, rebuilt, sealed, with_columns};
+use super::{counting, first, raw, rebuilt, sealed, with_columns, with_slack};
 use crate::make::{Case, live, trace};
 
 pub fn cases() -> Vec<Case> {
@@ -25,13 +25,9 @@ fn vector(bytes: &[u8], all: &[Section], from_end: usize, size: usize) -> Vec<st
     elements(bytes, first(all, b"BLCK").head.end - from_end, size)
 }
 
-/// A block after one of its vectors lost its last element.
-fn shorter(name: &str, good: &[u8], from_end: usize) -> Case {
-    sealed(name, good, |bytes, all| {
-        let count = first(all, b"BLCK").head.end - from_end + 4;
-        let less = u32_at(bytes, count) - 1;
-        put_u32(bytes, count, less);
-    })
+/// A block after one of its vectors, the last of these, lost its last element.
+fn shorter(name: &str, good: &[u8], vectors: &[usize], size: usize) -> Case {
+    rebuilt(name, good, |parts| remove_last(&mut parts.section(b"BLCK", 0).head, vectors, size))
 }
 
 fn heads(good: &[u8]) -> Vec<Case> {
@@ -72,9 +68,14 @@ fn heads(good: &[u8]) -> Vec<Case> {
         run("block-ticks-begin-elsewhere", 0, [1, 2]),
         run("block-ticks-are-more", 0, [0, 3]),
         run("block-of-65537-ticks", 1, [5, 65_535]),
-        shorter("block-without-a-table", good, ROWS),
-        shorter("block-without-a-channel", good, CHANNELS),
-        shorter("block-without-a-column", good, COLUMNS),
+        rebuilt("block-runs-that-touch", good, |parts| {
+            let runs: Vec<u8> = [0, 1, 1, 1, 5, 1u32].iter().flat_map(|number| number.to_le_bytes()).collect();
+            put_elements(&mut parts.section(b"BLCK", 0).head, &[TICK_RUNS], 8, &runs);
+        }),
+        with_slack("record-block-with-slack", good, b"BLCK"),
+        shorter("block-without-a-table", good, &[TICK_RUNS, ROWS], 4),
+        shorter("block-without-a-channel", good, &[TICK_RUNS, ROWS, CHANNELS], 12),
+        shorter("block-without-a-column", good, &[TICK_RUNS, ROWS, CHANNELS, COLUMNS], 5),
     ];
     cases.push(sealed("block-rows-of-a-fixed-table", good, |bytes, all| {
         let rows = vector(bytes, all, ROWS, 4).remove(0).start;

@@ -70,6 +70,10 @@ fn planes() -> Vec<Case> {
         [&[2], len.as_slice(), frame, &[1, 0].repeat(3)].concat()
     };
     let compressed = |count: usize| stored(&frame(count));
+    // Three bytes as they are, in a frame that says its window: 8 MiB and an eighth.
+    let windowed = stored(&[0x28, 0xb5, 0x2f, 0xfd, 0, 13 << 3 | 1, 3 << 3 | 1, 0, 0, 5, 5, 5]);
+    // A frame that is none to be unpacked, and has four bytes.
+    let skipped = [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 5, 5, 5, 5];
     let mut cut = compressed(3);
     cut[5 + 8] ^= 0xff;
     vec![
@@ -86,6 +90,8 @@ fn planes() -> Vec<Case> {
         three("column-planes-frame-of-a-million", PLANES, &compressed(1 << 20)),
         three("column-planes-two-frames", PLANES, &stored(&[frame(2), frame(1)].concat())),
         three("column-planes-bytes-behind-the-frame", PLANES, &stored(&[frame(3), vec![0; 4]].concat())),
+        three("column-planes-frame-of-a-window-above-8-mib", PLANES, &windowed),
+        three("column-planes-frame-to-be-skipped", PLANES, &stored(&skipped)),
         three("column-planes-frame-cut", PLANES, &stored(&frame(3)[..8])),
         three("column-planes-frame-damaged", PLANES, &cut),
         with_columns(
@@ -100,11 +106,17 @@ fn planes() -> Vec<Case> {
 fn entities() -> Vec<Case> {
     let kind = EntityKind { name: "rock".to_owned(), fields: vec![field("x", ScalarType::F32)] };
     let spec = LayoutSpec { entities: Some(vec![kind]), ..LayoutSpec::default() };
-    let good = trace(spec, live(8), 0..4, |_, tick| {
+    let good = trace(spec.clone(), live(8), 0..4, |_, tick| {
         (0..2).try_for_each(|slot| {
             let uid = Uid { kind: KindId(0), slot: Slot(slot), generation: Generation(0) };
             tick.entity(uid, &[Scalar::F32(0.5)])
         })
+    });
+    // One slot, of which the second life begins where the first ends.
+    let lives =
+        LayoutSpec { entities: Some(vec![EntityKind { name: "rock".to_owned(), fields: vec![] }]), ..spec.clone() };
+    let lives = trace(lives, live(8), 0..4, |number, tick| {
+        tick.entity(Uid { kind: KindId(0), slot: Slot(0), generation: Generation(number / 2) }, &[])
     });
     let runs = |name: &str, parts: [[u32; 2]; 4]| {
         let frames = ["slot", "generation", "start", "length"].map(|part| format!("entities.rock.{part}"));
@@ -121,6 +133,7 @@ fn entities() -> Vec<Case> {
         runs("entities-runs-overlap", [[0, 0], [0, 1], [0, 0], [4, 4]]),
         runs("entities-run-twice", [[0, 0], [0, 0], [0, 0], [4, 4]]),
         runs("entities-runs-of-fewer-rows", [[0, 1], [0, 0], [0, 0], [4, 3]]),
+        with_columns("entities-runs-that-touch", &lives, &[("entities.rock.generation", PLAIN, plain32(&[0, 0]))]),
         rebuilt("entities-more-runs-than-rows", &good, |parts| {
             let block = parts.section(b"BLCK", 0);
             block.tail[0] = 9;

@@ -2,7 +2,7 @@
 
 use cdt_testkit::surgery::{Parts, put_u32, reseal, seal, sections};
 
-use super::{counting, raw, rebuilt};
+use super::{counting, raw, rebuilt, with_slack};
 use crate::make::{Case, case};
 
 pub fn cases() -> Vec<Case> {
@@ -44,6 +44,7 @@ fn metas(good: &[u8]) -> Vec<Case> {
             bytes[28] = 1;
             seal(bytes, &meta);
         }),
+        with_slack("record-meta-with-slack", good, b"META"),
         rebuilt("section-meta-with-tail", good, |parts| parts.section(b"META", 0).tail.push(0)),
         rebuilt("section-footer-with-tail", good, |parts| parts.section(b"FOOT", 0).tail.push(0)),
         rebuilt("section-that-is-not-known", good, |parts| {

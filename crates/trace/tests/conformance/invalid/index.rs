@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use cdt_schema::{LayoutSpec, Scalar, ScalarType, Tick};
 use cdt_testkit::meta;
-use cdt_testkit::surgery::{Section, elements, put_u32, seal, sections, summaries_start, u32_at};
+use cdt_testkit::surgery::{
+    Section, elements, put_elements, put_u32, remove_last, seal, sections, summaries_start, u32_at,
+};
 use cdt_trace::{Loss, LossKind};
 
-use super::{counting, first, raw, rebuilt, sealed};
+use super::{counting, first, raw, rebuilt, sealed, with_slack};
 use crate::make::{Case, encoder_of, live, state, trace};
 use crate::valid::two_segments;
 
@@ -21,6 +23,9 @@ pub fn cases() -> Vec<Case> {
     cases.extend(tails(&good));
     cases
 }
+
+/// How many bytes before its end the vectors of a segment's root stand: rows, changed, diagnostics, blocks, runs.
+const SEGMENT: [usize; 5] = [64, 48, 40, 32, 24];
 
 /// The first segment's entry in the footer: offset (8), length of the head (4), ticks (4).
 fn segment_entry(bytes: &[u8], all: &[Section]) -> Range<usize> {
@@ -78,9 +83,10 @@ fn footer(good: &[u8]) -> Vec<Case> {
             let entries = elements(bytes, first(all, b"FOOT").head.end - 32, 16);
             bytes.copy_within(entries[0].clone(), entries[1].start);
         }),
-        sealed("index-segment-left-out", &two_segments(), |bytes, all| {
-            put_u32(bytes, first(all, b"FOOT").head.end - 32 + 4, 1);
+        rebuilt("index-segment-left-out", &two_segments(), |parts| {
+            remove_last(&mut parts.section(b"FOOT", 0).head, &[32], 16);
         }),
+        with_slack("record-footer-with-slack", good, b"FOOT"),
     ]
 }
 
@@ -98,9 +104,10 @@ fn losses() -> Vec<Case> {
     vec![
         sealed("loss-kind-4", &good, |bytes, all| bytes[first(all, b"LOSS").head.end - ROOT] = 4),
         sealed("loss-record-malformed", &good, |bytes, all| bytes[first(all, b"LOSS").head.end - ROOT + 5] = 2),
-        sealed("loss-that-nothing-names", &good, |bytes, all| {
-            put_u32(bytes, first(all, b"FOOT").head.end - 24 + 4, 1);
+        rebuilt("loss-that-nothing-names", &good, |parts| {
+            remove_last(&mut parts.section(b"FOOT", 0).head, &[32, 24], 12);
         }),
+        with_slack("loss-record-with-slack", &good, b"LOSS"),
         sealed("loss-named-twice", &good, |bytes, all| {
             let entries = named(bytes, all);
             bytes.copy_within(entries[0].clone(), entries[1].start);
@@ -149,12 +156,15 @@ fn blocks(good: &[u8]) -> Vec<Case> {
             let tail_len = u32_at(bytes, entry.start + 12);
             put_u32(bytes, entry.start + 12, tail_len + 1);
         }),
-        sealed("index-segment-without-blocks", good, |bytes, all| {
-            let (segment, entry) = (first(all, b"SEGM").head.end, segment_entry(bytes, all));
-            put_u32(bytes, segment - 32 + 4, 0);
-            put_u32(bytes, segment - 24 + 4, 0);
-            put_u32(bytes, entry.start + 12, 0);
+        rebuilt("index-segment-without-blocks", good, |parts| {
+            let segment = &mut parts.section(b"SEGM", 0).head;
+            put_elements(segment, &SEGMENT[..4], 28, &[]);
+            put_elements(segment, &SEGMENT, 8, &[]);
+            let footer = &mut parts.section(b"FOOT", 0).head;
+            let entry = elements(footer, footer.len() - 32, 16).remove(0);
+            put_u32(footer, entry.start + 12, 0);
         }),
+        with_slack("record-segment-with-slack", good, b"SEGM"),
         sealed("record-segment-malformed", good, |bytes, all| {
             put_u32(bytes, first(all, b"SEGM").head.end - 32 + 4, 1 << 24);
         }),
@@ -178,6 +188,10 @@ fn runs(good: &[u8]) -> Vec<Case> {
         run("index-runs-of-more-ticks", 2, [9, 2]),
         run("index-runs-end-elsewhere", 2, [10, 1]),
         run("index-runs-begin-elsewhere", 0, [1, 2]),
+        rebuilt("index-runs-that-touch", good, |parts| {
+            let runs: Vec<u8> = [0, 1, 1, 1, 5, 3, 9, 1u32].iter().flat_map(|number| number.to_le_bytes()).collect();
+            put_elements(&mut parts.section(b"SEGM", 0).head, &SEGMENT, 8, &runs);
+        }),
         // The block says 0, 1, 5 and the index 0, 4, 5: each begins and ends as it should.
         sealed("index-runs-are-others-within-a-block", good, |bytes, all| {
             let runs = tick_runs(bytes, all);
@@ -197,18 +211,12 @@ fn totals() -> Vec<Case> {
     const MAX_RAW: u64 = 48 << 20;
     let timing = LayoutSpec { stages: vec!["all".to_owned()], timing: true, ..LayoutSpec::default() };
     let good = trace(timing, live(8), 0..2, |_, _| Ok(()));
-    let short = |name: &str, from_end: usize| {
-        sealed(name, &good, move |bytes, all| {
-            let count = first(all, b"SEGM").head.end - from_end + 4;
-            let less = u32_at(bytes, count) - 1;
-            put_u32(bytes, count, less);
-        })
+    let short = |name: &str, vector: usize, size: usize| {
+        rebuilt(name, &good, |parts| remove_last(&mut parts.section(b"SEGM", 0).head, &SEGMENT[..=vector], size))
     };
-    let short_summary = |name: &str, from_end: usize| {
-        sealed(name, &good, move |bytes, all| {
-            let count = first(all, b"SEGM").tail.end - from_end + 4;
-            let less = u32_at(bytes, count) - 1;
-            put_u32(bytes, count, less);
+    let short_summary = |name: &str, vector: usize, size: usize| {
+        rebuilt(name, &good, |parts| {
+            remove_last(&mut parts.section(b"SEGM", 0).tail, &[40, 32, 24, 16, 8][..=vector], size);
         })
     };
     let bare = trace(state(&[]), live(8), 0..2, |_, tick| tick.state(&[]));
@@ -225,14 +233,14 @@ fn totals() -> Vec<Case> {
         })
     };
     vec![
-        short("totals-without-a-table", ROWS),
-        short("totals-without-a-column", 48),
-        short("totals-without-diagnostics", 40),
-        short_summary("summaries-without-a-channel", 40),
-        short_summary("summaries-without-a-table", 32),
-        short_summary("summaries-without-inputs", 24),
-        short_summary("summaries-without-a-column", 16),
-        short_summary("summaries-without-diagnostics", 8),
+        short("totals-without-a-table", 0, 8),
+        short("totals-without-a-column", 1, 1),
+        short("totals-without-diagnostics", 2, 8),
+        short_summary("summaries-without-a-channel", 0, 8),
+        short_summary("summaries-without-a-table", 1, 4),
+        short_summary("summaries-without-inputs", 2, 4),
+        short_summary("summaries-without-a-column", 3, 1),
+        short_summary("summaries-without-diagnostics", 4, 8),
         // A row of timing has 20 bytes.
         rows("totals-of-more-rows-than-a-block-has", &good, MAX_RAW / 20 + 1),
         rows("totals-of-more-rows-without-columns", &bare, MAX_RAW + 1),
@@ -258,6 +266,10 @@ fn tails(good: &[u8]) -> Vec<Case> {
         }),
         sealed("record-summaries-malformed", good, |bytes, all| {
             put_u32(bytes, first(all, b"SEGM").tail.end - 16 + 4, 1 << 24);
+        }),
+        rebuilt("record-summaries-with-slack", good, |parts| {
+            let tail = &mut parts.section(b"SEGM", 0).tail;
+            tail.splice(6 * 8..6 * 8, [0; 8]);
         }),
         rebuilt("segment-shorter-than-its-digests", good, |parts| parts.section(b"SEGM", 0).tail.truncate(47)),
         raw("segment-longer-than-the-file", good, |bytes| {

@@ -4,7 +4,7 @@ use cdt_schema::{
     CheckpointLayout, EntityKind, LayoutSpec, MemoryLayout, RngAlgorithm, RngStream, ScalarType, Syscall,
 };
 use cdt_testkit::meta;
-use cdt_testkit::surgery::{elements, put_u32};
+use cdt_testkit::surgery::{elements, put_elements, put_u32};
 
 use super::rebuilt;
 use crate::make::{Case, encoder_of, field, live, state};
@@ -64,15 +64,10 @@ fn at(text: &'static str, change: impl FnOnce(&mut [u8])) -> impl FnOnce(&mut Ve
     }
 }
 
-/// Elements put in front of all else as those of a vector. The stages' offset must not lead behind them.
-fn in_front(from_end: usize, count: usize, elements: Vec<u8>) -> impl FnOnce(&mut Vec<u8>) {
-    move |head| {
-        head.splice(0..0, elements);
-        let [stages, vector] = [from_end::STAGES, from_end].map(|from_end| head.len() - from_end);
-        put_offset(head, stages, 0);
-        put_offset(head, vector, 0);
-        put_u32(head, vector + 4, count);
-    }
+/// Other elements of a vector, in a record in which no other but the stages leads to anything.
+fn put(from_end: usize, size: usize, elements: Vec<u8>) -> impl FnOnce(&mut Vec<u8>) {
+    let vectors = if from_end == from_end::STAGES { vec![from_end] } else { vec![from_end::STAGES, from_end] };
+    move |head| put_elements(head, &vectors, size, &elements)
 }
 
 /// Has the offset at a byte lead to another.
@@ -198,7 +193,13 @@ fn names() -> Vec<Case> {
 }
 
 fn needs() -> Vec<Case> {
-    let none = |from_end: usize| byte(from_end, 0);
+    // An option of a list of fields or streams, of nine bytes each.
+    let none = |from_end: usize| {
+        move |head: &mut Vec<u8>| {
+            put(from_end - 1, 9, vec![])(head);
+            byte(from_end, 0)(head);
+        }
+    };
     let rng = || {
         let stream = RngStream { name: "main".to_owned(), algorithm: RngAlgorithm::Opaque };
         LayoutSpec { rng: Some(vec![stream]), ..LayoutSpec::default() }
@@ -210,27 +211,16 @@ fn needs() -> Vec<Case> {
     let timing = LayoutSpec { stages: vec!["all".to_owned()], timing: true, ..LayoutSpec::default() };
     let name = |number: usize| [format!("s{number:04}").as_bytes(), &[0xff; 3]].concat();
     let many_streams = (0..257).flat_map(|number| [name(number), vec![4]].concat()).collect();
-    let no_stages = |head: &mut Vec<u8>| {
-        let at = head.len() - from_end::STAGES + 4;
-        put_u32(head, at, 0);
-    };
     vec![
         changed("layout-without-channels", u32_field(), none(from_end::STATE)),
         changed("layout-players-without-step", u32_field(), byte(from_end::PLAYERS, 1)),
-        changed("layout-no-streams", rng(), |head| {
-            let at = head.len() - from_end::RNG + 1 + 4;
-            put_u32(head, at, 0);
-        }),
-        changed("layout-257-streams", rng(), in_front(from_end::RNG - 1, 257, many_streams)),
-        changed(
-            "layout-4097-stages",
-            timing.clone(),
-            in_front(from_end::STAGES, 4097, (0..4097).flat_map(name).collect()),
-        ),
+        changed("layout-no-streams", rng(), put(from_end::RNG - 1, 9, vec![])),
+        changed("layout-257-streams", rng(), put(from_end::RNG - 1, 9, many_streams)),
+        changed("layout-4097-stages", timing.clone(), put(from_end::STAGES, 8, (0..4097).flat_map(name).collect())),
         changed("layout-rng-state-without-rng", with(rng_state, rng()), none(from_end::RNG)),
         changed("layout-entity-counts-without-entities", with(counts, entities()), none(from_end::ENTITIES)),
-        changed("layout-timing-without-stages", timing, no_stages),
-        changed("layout-calls-without-stages", syscalls(&["flip"]), no_stages),
+        changed("layout-timing-without-stages", timing, put(from_end::STAGES, 8, vec![])),
+        changed("layout-calls-without-stages", syscalls(&["flip"]), put(from_end::STAGES, 8, vec![])),
     ]
 }
 

@@ -1,10 +1,11 @@
 //! Columns that a writer encodes in each way that there is, with lanes of each width.
 
-use cdt_schema::{Scalar, ScalarType};
+use cdt_schema::{Layout, Scalar, ScalarType};
 use cdt_testkit::Numbers;
+use cdt_testkit::surgery::Parts;
 use cdt_trace::Options;
 
-use crate::make::{Case, archive, case, column, live};
+use crate::make::{Case, archive, case, column, live, state};
 
 /// Lanes that fill a group of packed numbers and some of the next.
 const PACKED: usize = 150;
@@ -37,7 +38,20 @@ pub fn cases() -> Vec<Case> {
             add(&format!("planes-{order}"), archive(PLANES), planes);
         }
     }
+    cases.push(largest_window());
     cases
+}
+
+/// A plane under zstd that says its window, the largest that there may be, and not its length.
+fn largest_window() -> Case {
+    let good = column(ScalarType::U32, live(8), [7, 8, 9].map(Scalar::U32));
+    // Three bytes as they are: window of 2^(10 + 13), last block of three bytes.
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 13 << 3, 3 << 3 | 1, 0, 0, 7, 8, 9];
+    let planes = [&[2, 12, 0, 0, 0], frame.as_slice(), &[1, 0].repeat(3)].concat();
+    let layout = Layout::new(state(&[("value", ScalarType::U32)])).unwrap();
+    let mut parts = Parts::of(&good);
+    parts.put_column(&layout, 0, "state.value", 8, &planes);
+    case("planes-of-the-largest-window", parts.assemble())
 }
 
 /// Numbers of so many bits.
