@@ -400,12 +400,83 @@ fn a_bisect_leaves_a_report_that_stands_alone() {
     assert_eq!(read("bisect.txt"), printed);
     assert_eq!(files(&folder.path().join("report")), ["bisect.json", "bisect.txt"]);
     let (code, refused) = said(folder.path(), line);
-    assert!(code == 2 && refused.contains("a report stands there already; --force replaces it"), "{refused}");
+    assert!(code == 2 && refused.contains("bisect.json: a file stands there already; pass --force"), "{refused}");
     // The command that it names makes it again.
     let again = printed.lines().find_map(|line| line.trim().strip_prefix("again").map(str::trim)).unwrap();
     let again = again.strip_prefix("cdt ").unwrap();
     assert_eq!(expect(folder.path(), 1, &format!("{again} --json")), read("bisect.json"));
     expect(folder.path(), 1, &format!("{line} --force"));
+    assert_eq!(files(&folder.path().join("report")), ["bisect.json", "bisect.txt"]);
+    // Whoever may read the traces may read the report.
+    #[cfg(unix)]
+    for name in ["bisect.json", "bisect.txt"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&folder.path().join("report").join(name)), mode(&folder.path().join("reference.cdt")));
+    }
+    // Where one of the two cannot stand, neither does.
+    std::fs::create_dir_all(folder.path().join("half/bisect.txt")).unwrap();
+    let (code, refused) = said(folder.path(), "bisect reference.cdt candidate.cdt -o half --force");
+    assert!(code == 2 && refused.contains("half/bisect.txt: this is a folder"), "{refused}");
+    assert_eq!(files(&folder.path().join("half")), ["bisect.txt"]);
+}
+
+/// A session of one run that draws and counts; of the run of 200 ticks these are left out.
+fn drawing(left_out: std::ops::Range<u32>) -> String {
+    let ticks: Vec<u32> = (0..200).filter(|tick| !left_out.contains(tick)).collect();
+    let members = |number: u32| {
+        let moment = ticks[number as usize];
+        let draw = format!(r#"{{"stream":"main","seq":1,"value":{},"before":"0","after":"0","caller":0}}"#, moment * 7);
+        format!("\"rng\":[{draw}],\"state\":[{moment}]")
+    };
+    let layout = r#"{"state":[{"name":"x","type":"u32"}],"rng":[{"name":"main","algorithm":"opaque"}]}"#;
+    let count = u32::try_from(ticks.len()).unwrap();
+    session_start(layout) + &run_rows("r", count, members) + &session_end(count)
+}
+
+#[test]
+fn what_the_candidate_lacks_stands_in_the_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (name, left_out) in [("whole", 0..0), ("short", 150..200), ("gap", 60..90)] {
+        std::fs::write(path.join("c.jsonl"), drawing(left_out)).unwrap();
+        expect(path, 0, &format!("finalize c.jsonl -o {name}.cdt"));
+    }
+    let mut all = String::new();
+    for (code, line) in [
+        (0, "diff whole.cdt short.cdt"),
+        (0, "bisect whole.cdt short.cdt"),
+        (0, "diff whole.cdt gap.cdt --align rng"),
+        (0, "bisect whole.cdt gap.cdt --align rng"),
+        (0, "bisect gap.cdt whole.cdt --align rng"),
+        (3, "diff whole.cdt gap.cdt --align rng --ticks 60..70"),
+    ] {
+        all.push_str(&format!("$ cdt {line}\n{}\n", expect(path, code, line)));
+    }
+    insta::assert_snapshot!(all);
+    let report: Diff = serde_json::from_str(&expect(path, 0, "bisect whole.cdt short.cdt --json")).unwrap();
+    assert_eq!((report.verdict.as_str(), report.ends.reference_only.after), ("equal", 50));
+}
+
+#[test]
+fn a_proof_that_is_not_whole_is_not_relied_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let fields = r#"[{"name":"x","type":"u32"},{"name":"ok","type":"bool"}]"#;
+    for (name, off) in [("reference", 0), ("candidate", 1)] {
+        let run = run_rows("r", 100, |tick| format!("\"state\":[{},true]", tick + off));
+        std::fs::write(
+            path.join("c.jsonl"),
+            session_start(&format!("{{\"state\":{fields}}}")) + &run + &session_end(100),
+        )
+        .unwrap();
+        expect(path, 0, &format!("finalize c.jsonl -o {name}.cdt"));
+    }
+    insta::assert_snapshot!(expect(path, 3, "diff reference.cdt candidate.cdt --prove"));
+    expect(path, 3, "diff reference.cdt candidate.cdt --prove --json");
+    // Nothing is lacking where the field is left out, or the two agree.
+    expect(path, 0, "diff reference.cdt candidate.cdt --prove --leave-out state.x=known");
+    expect(path, 0, "diff reference.cdt reference.cdt --prove");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! Each run has anchors: ticks that something tells apart. Anchors with the same content are matched in their order, with
 //! as few left over as can be; from a matched pair on, ticks are paired one by one until the next. What is left over before
-//! that is skipped, and told. Draws and inputs must match several times in a row to count. So a run that starts late, or has a frame in which nothing happened, can be compared with
-//! one that does not.
+//! that is skipped, and told. Draws and inputs must match several times in a row to count. So a run that starts late, or
+//! has a frame in which nothing happened, can be compared with one that does not.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -15,8 +15,8 @@ use crate::episodes::EpisodeTracker;
 use crate::lens::Lens;
 use crate::plan::Plan;
 use crate::report::{
-    Compared, LossReport, Mismatch, PolicyReport, Reason, ReasonCode, Traces, Verdict, channel_names, optional_tick,
-    tick_number,
+    Compared, Ends, LossReport, Mismatch, PolicyReport, Reason, ReasonCode, Traces, Verdict, channel_names,
+    optional_tick, tick_number,
 };
 use crate::ticks::{PairedTick, Suspects};
 
@@ -51,6 +51,8 @@ pub struct Bisect {
     pub loss: LossReport,
     /// The two traces.
     pub traces: Traces,
+    /// Ticks that only one of them has, before and after those that were compared.
+    pub ends: Ends,
     /// The command that makes this report again.
     pub command: String,
 }
@@ -114,11 +116,13 @@ pub fn bisect<R: Source, C: Source>(
         alignment: report.alignment,
         loss: report.loss,
         traces: report.traces,
+        ends: report.ends,
         command: options.command.clone(),
     };
     if !bisect.reasons.is_empty() {
         return Ok(bisect);
     }
+    bisect.ends = plan.ends;
     bisect.compared = compared(reference, candidate, &plan, &options.diff, watch)?;
     let mut lens = Lens::new(reference, candidate, &plan);
     let mut suspects = Suspects::new(reference, candidate, &plan.pairing, plan.digests_compare);

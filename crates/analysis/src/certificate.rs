@@ -45,7 +45,12 @@ pub(crate) fn compared<R: Source, C: Source>(
 }
 
 /// What a trace has in the ticks that are compared.
-fn held<S: Source>(trace: &Trace<S>, ticks: &TickSet, plan: &Plan, watch: &dyn Watch) -> Result<Totals, Error> {
+pub(crate) fn held<S: Source>(
+    trace: &Trace<S>,
+    ticks: &TickSet,
+    plan: &Plan,
+    watch: &dyn Watch,
+) -> Result<Totals, Error> {
     let Some(window) = ticks.window() else { return Ok(Totals::none(trace.layout())) };
     if TickSet::within(&trace.index().tick_runs, window).count() == ticks.count() {
         return coverage::of(trace, window, plan.rules.channels);
@@ -99,9 +104,8 @@ impl Certificate<'_> {
             }
             // Of a list it is enough that one member is compared.
             let is_compared = match &column.rule {
-                CellRule::LeftOut => false,
                 CellRule::Members(kinds) => kinds.iter().flatten().any(|member| *member != CellRule::LeftOut),
-                CellRule::Exact | CellRule::Within(_) => true,
+                _ => true,
             };
             if is_compared {
                 self.values += rows;

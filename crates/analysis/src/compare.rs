@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use cdt_projections::{Value, cell};
 use cdt_schema::columns::{calls, commands, entities, events, memory, rng, timing};
-use cdt_schema::{Channel, ChannelSet, Column, Path, Role, Rows, Scalar, TableId, TableKind, Tick, Uid};
+use cdt_schema::{Channel, ChannelSet, Column, Field, Path, Role, Rows, Scalar, TableId, TableKind, Tick, Uid};
 use schemars::JsonSchema;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
@@ -83,7 +83,7 @@ impl TableRules {
     }
 
     /// The column that tells the kinds of rows, and so what their lists of values hold.
-    fn kind_column(&self) -> usize {
+    pub(crate) fn kind_column(&self) -> usize {
         match self.kind {
             TableKind::Commands => commands::KIND,
             TableKind::Calls => calls::SYSCALL,
@@ -204,44 +204,137 @@ impl<'a> Pair<'a> {
     }
 
     /// Whether two rows have the same value in a column, by its rule.
-    fn same(&self, table: &TableRules, column: &ColumnRules, a: usize, b: usize) -> bool {
+    pub(crate) fn same(&self, table: &TableRules, column: &ColumnRules, a: usize, b: usize) -> bool {
         let (left, right) = self.column(table, column);
-        match &column.rule {
-            CellRule::LeftOut => true,
-            CellRule::Exact => left.same(a, right, b),
-            CellRule::Within(tolerance) => {
-                left.same(a, right, b) || {
-                    let scalar = |side: TickRows<'_>, id, column, row| side.rows.scalar(id, column, row);
-                    let reference = scalar(self.reference, table.left, column.left, a);
-                    tolerance.admits(reference, scalar(self.candidate, table.right, column.right, b))
+        left.same(a, right, b)
+            || match &column.rule {
+                CellRule::LeftOut => true,
+                CellRule::Exact => false,
+                CellRule::Within(tolerance) => {
+                    let reference = self.reference.rows.scalar(table.left, column.left, a);
+                    tolerance.admits(reference, self.candidate.rows.scalar(table.right, column.right, b))
+                }
+                CellRule::Members(_) => {
+                    self.members(table, column, a, b).is_some_and(|members| members.iter().all(Member::is_same))
                 }
             }
-            CellRule::Members(kinds) => left.same(a, right, b) || self.same_members(table, column, kinds, (a, b)),
+    }
+
+    /// A member that is compared of the lists in two rows, by its name; `None` where the two rows have other members.
+    pub(crate) fn member<'r>(
+        &self,
+        table: &TableRules,
+        column: &'r ColumnRules,
+        (a, b): (usize, usize),
+        name: &str,
+    ) -> Option<Member<'r>> {
+        self.members(table, column, a, b)?.into_iter().find(|member| member.name == name)
+    }
+
+    /// The members that are compared of the lists in two rows, side by side; `None` where the two rows have other members.
+    fn members<'r>(&self, table: &TableRules, column: &'r ColumnRules, a: usize, b: usize) -> Option<Vec<Member<'r>>> {
+        let kinds = table.kind_column();
+        let compared = |side: TickRows<'_>, id: TableId, number: usize, row: usize| {
+            let kind = usize::try_from(side.rows.table(id).columns[kinds].bits(row)).expect("a number of a kind");
+            let members = side.rows.values(id, number, row).into_iter().enumerate();
+            let members =
+                members.map(|(member, (field, value))| (member, field, value, column.rule.member(kind, member)));
+            members.filter(|(.., rule)| **rule != CellRule::LeftOut).collect::<Vec<_>>()
+        };
+        let left = compared(self.reference, table.left, column.left, a);
+        let right = compared(self.candidate, table.right, column.right, b);
+        // Names and types; the rules go by names, so they are the same too.
+        let alike = left.len() == right.len() && left.iter().zip(&right).all(|(a, b)| a.1 == b.1);
+        alike.then(|| {
+            let pairs = left.into_iter().zip(right);
+            let member = |((number, field, reference, rule), (_, _, candidate, _)): (_, _)| {
+                let field: Field = field;
+                Member { number, name: field.name, reference, candidate, rule }
+            };
+            pairs.map(member).collect()
+        })
+    }
+
+    /// Which rows of a table that are behaviour stand for which, as they are compared: the reference's and the candidate's.
+    /// Pages of memory stand for none.
+    pub(crate) fn partners(&self, table: &TableRules) -> Vec<(usize, usize)> {
+        let (a, b) = self.behavioural_rows(table);
+        if table.kind == TableKind::Memory {
+            return Vec::new();
+        }
+        if let TableKind::Entities(_) = table.kind {
+            let uid = |side: TickRows<'_>, id, row| side.rows.uid(id, row).map(|uid| (uid.slot, uid.generation));
+            let ours: Vec<_> = a.iter().map(|&row| (uid(self.reference, table.left, row), row)).collect();
+            let partner = |row: usize| {
+                let found = ours.binary_search_by_key(&uid(self.candidate, table.right, row), |(uid, _)| *uid);
+                found.ok().map(|at| (ours[at].1, row))
+            };
+            return b.into_iter().filter_map(partner).collect();
+        }
+        let steps = self.steps(table, &a, &b).into_iter();
+        let both = steps.filter_map(|step| match step {
+            Aligned::Same(x, y) | Aligned::Other(x, y) => Some((a[x], b[y])),
+            Aligned::Missing(_) | Aligned::Extra(_) => None,
+        });
+        both.collect()
+    }
+
+    /// The rows of a table that are behaviour.
+    pub(crate) fn behavioural_rows(&self, table: &TableRules) -> (Vec<usize>, Vec<usize>) {
+        let rows = |side: TickRows<'_>, id: TableId| side.rows.behavioural_rows(id, side.range(id));
+        (rows(self.reference, table.left), rows(self.candidate, table.right))
+    }
+
+    /// Whether one of the candidate's events has the cause of the reference's in its place, which it is compared with.
+    pub(crate) fn same_cause(&self, table: &TableRules, row: usize) -> bool {
+        let (ours, theirs) = self.behavioural_rows(table);
+        let mut both = ours.iter().zip(&theirs).filter(|_| ours.len() == theirs.len());
+        let cause = |row| self.candidate.cause(table.right, &theirs, row);
+        both.any(|(&a, &b)| b == row && self.reference.cause(table.left, &ours, a) == cause(b))
+    }
+
+    /// Aligns rows of an ordered table, or of one whose rows stand for the same thing in every tick.
+    fn steps(&self, table: &TableRules, a: &[usize], b: &[usize]) -> Vec<Aligned> {
+        if is_positional(table.kind) {
+            align(&vec![0; a.len()], &vec![0; b.len()])
+        } else {
+            align(&self.keys(table, Side::Reference, a), &self.keys(table, Side::Candidate, b))
         }
     }
 
-    fn same_members(
-        &self,
-        table: &TableRules,
-        column: &ColumnRules,
-        kinds: &[Vec<CellRule>],
-        (a, b): (usize, usize),
-    ) -> bool {
-        let kind = |side: TickRows<'_>, id, row| side.rows.table(id).columns[table.kind_column()].bits(row);
-        let (left, right) = (kind(self.reference, table.left, a), kind(self.candidate, table.right, b));
-        let rules = usize::try_from(left).ok().and_then(|kind| kinds.get(kind));
-        let Some(rules) = rules.filter(|_| left == right) else { return false };
-        let (x, y) = self.members(table, column, (a, b));
-        x.len() == y.len() && x.iter().zip(&y).zip(rules).all(|((x, y), rule)| same_scalar(rule, x.1, y.1))
+    /// What tells the rows of an ordered table apart: what was drawn, called, ordered or happened, as far as it is compared.
+    fn keys(&self, table: &TableRules, side: Side, rows: &[usize]) -> Vec<u64> {
+        let telling: &[usize] = match table.kind {
+            TableKind::Rng => &[rng::STREAM, rng::VALUE],
+            TableKind::Calls => &[calls::SYSCALL, calls::STAGE, calls::ARGS],
+            TableKind::Commands => &[commands::PLAYER, commands::KIND, commands::ARGS],
+            TableKind::Timing => &[timing::STAGE],
+            _ => &[events::KIND, events::SUBJECT_KIND, events::SUBJECT_SLOT, events::VALUES],
+        };
+        let of_side = match side {
+            Side::Reference => self.reference,
+            Side::Candidate => self.candidate,
+        };
+        let exact = |column: &&usize| table.column(**column).is_some_and(|rules| rules.rule == CellRule::Exact);
+        let columns = &of_side.rows.table(table.id(side)).columns;
+        let telling: Vec<&Column> = telling.iter().filter(exact).map(|&column| &columns[column]).collect();
+        let mut bytes = Vec::new();
+        let mut key = |row: usize| {
+            bytes.clear();
+            for column in &telling {
+                match column {
+                    Column::Bytes(ragged) => bytes.extend_from_slice(ragged.get(row)),
+                    _ => bytes.extend_from_slice(&column.bits(row).to_le_bytes()),
+                }
+            }
+            xxh3_64(&bytes)
+        };
+        rows.iter().map(|&row| key(row)).collect()
     }
 
-    /// The members of the lists in two rows, with their names.
-    fn members(&self, table: &TableRules, column: &ColumnRules, (a, b): (usize, usize)) -> (Members, Members) {
-        let list = |side: TickRows<'_>, id, column, row| -> Members {
-            let values = side.rows.values(id, column, row).into_iter();
-            values.map(|(field, value)| (field.name, value)).collect()
-        };
-        (list(self.reference, table.left, column.left, a), list(self.candidate, table.right, column.right, b))
+    /// The content of all of memory on both sides.
+    pub(crate) fn images(&self, table: &TableRules) -> (Vec<u8>, Vec<u8>) {
+        (image(self.reference, table.left), image(self.candidate, table.right))
     }
 
     /// Whether a table but memory's differs in behaviour.
@@ -250,9 +343,8 @@ impl<'a> Pair<'a> {
         if table.kind == TableKind::Events {
             let (a, b) = (self.reference.events(table.left, true), self.candidate.events(table.right, true));
             let same = |a_row: usize, b_row: usize| {
-                behaviour().all(|column| match (column.left, &column.rule) {
-                    (_, CellRule::LeftOut) => true,
-                    (events::CAUSE, _) => {
+                behaviour().all(|column| match column.left {
+                    events::CAUSE => {
                         let candidate = self.candidate.cause(table.right, &b, b_row);
                         self.reference.cause(table.left, &a, a_row) == candidate
                     }
@@ -265,24 +357,28 @@ impl<'a> Pair<'a> {
         a.len() != b.len()
             || behaviour().any(|column| {
                 let (left, right) = self.column(table, column);
-                match column.rule {
-                    CellRule::LeftOut => false,
-                    _ if left.same_rows(a.clone(), right, b.start) => false,
-                    CellRule::Exact => true,
-                    _ => a.clone().zip(b.clone()).any(|(a, b)| !self.same(table, column, a, b)),
-                }
+                !left.same_rows(a.clone(), right, b.start)
+                    && a.clone().zip(b.clone()).any(|(a, b)| !self.same(table, column, a, b))
             })
     }
 }
 
-/// The members of a list.
-type Members = Vec<(String, Scalar)>;
+/// A member that the lists in two rows both have.
+pub(crate) struct Member<'r> {
+    /// Its number in the reference's list.
+    number: usize,
+    name: String,
+    pub(crate) reference: Scalar,
+    candidate: Scalar,
+    rule: &'r CellRule,
+}
 
-fn same_scalar(rule: &CellRule, a: Scalar, b: Scalar) -> bool {
-    match rule {
-        CellRule::LeftOut => true,
-        CellRule::Within(tolerance) => tolerance.admits(a, b),
-        CellRule::Exact | CellRule::Members(_) => a == b,
+impl Member<'_> {
+    pub(crate) fn is_same(&self) -> bool {
+        match self.rule {
+            CellRule::Within(tolerance) => tolerance.admits(self.reference, self.candidate),
+            _ => self.reference == self.candidate,
+        }
     }
 }
 
@@ -344,10 +440,10 @@ impl<'a> Comparison<'a> {
         if self.role == Role::Diagnostic && a.len() != b.len() {
             return;
         }
-        let steps = if self.role == Role::Diagnostic || is_positional(table.kind) {
+        let steps = if self.role == Role::Diagnostic {
             align(&vec![0; a.len()], &vec![0; b.len()])
         } else {
-            align(&self.keys(table, Side::Reference, &a), &self.keys(table, Side::Candidate, &b))
+            self.pair.steps(table, &a, &b)
         };
         let firsts = (self.pair.reference.range(table.left).start, self.pair.candidate.range(table.right).start);
         for step in steps {
@@ -370,36 +466,6 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// What tells the rows of an ordered table apart: what was drawn, called, ordered or happened, as far as it is compared.
-    fn keys(&self, table: &TableRules, side: Side, rows: &[usize]) -> Vec<u64> {
-        let telling: &[usize] = match table.kind {
-            TableKind::Rng => &[rng::STREAM, rng::VALUE],
-            TableKind::Calls => &[calls::SYSCALL, calls::STAGE, calls::ARGS],
-            TableKind::Commands => &[commands::PLAYER, commands::KIND, commands::ARGS],
-            TableKind::Timing => &[timing::STAGE],
-            _ => &[events::KIND, events::SUBJECT_KIND, events::SUBJECT_SLOT, events::VALUES],
-        };
-        let of_side = match side {
-            Side::Reference => self.pair.reference,
-            Side::Candidate => self.pair.candidate,
-        };
-        let exact = |column: &&usize| table.column(**column).is_some_and(|rules| rules.rule == CellRule::Exact);
-        let columns = &of_side.rows.table(table.id(side)).columns;
-        let telling: Vec<&Column> = telling.iter().filter(exact).map(|&column| &columns[column]).collect();
-        let mut bytes = Vec::new();
-        let mut key = |row: usize| {
-            bytes.clear();
-            for column in &telling {
-                match column {
-                    Column::Bytes(ragged) => bytes.extend_from_slice(ragged.get(row)),
-                    _ => bytes.extend_from_slice(&column.bits(row).to_le_bytes()),
-                }
-            }
-            xxh3_64(&bytes)
-        };
-        rows.iter().map(|&row| key(row)).collect()
-    }
-
     fn row(&mut self, number: usize, table: &TableRules, (a, b): (usize, usize), path: &Path, key: RowKey) {
         let keys = self.pair.reference.rows.layout().tables()[table.left.0].key_columns();
         for (index, column) in table.columns.iter().enumerate() {
@@ -412,27 +478,18 @@ impl<'a> Comparison<'a> {
             let reference = cell(self.pair.reference.rows, table.left, column.left, a);
             let candidate = cell(self.pair.candidate.rows, table.right, column.right, b);
             let path = path.field(&column.name);
-            match (&reference, &candidate) {
-                (Value::List(x), Value::List(y)) if same_names(x, y) => {
-                    for (member, ((name, x), (_, y))) in x.iter().zip(y).enumerate() {
-                        if !self.same_member(table, column, (a, member), *x, *y) {
-                            let place = Place { member: Some(member), ..place };
-                            let (reference, candidate) = (Some(Value::Scalar(*x)), Some(Value::Scalar(*y)));
-                            self.push(table, &path.field(name), Some(place), reference, candidate);
-                        }
+            let is_list = matches!(reference, Value::List(_));
+            match is_list.then(|| self.pair.members(table, column, a, b)).flatten() {
+                Some(members) => {
+                    for member in members.iter().filter(|member| !member.is_same()) {
+                        let place = Place { member: Some(member.number), ..place };
+                        let values = (Value::Scalar(member.reference), Value::Scalar(member.candidate));
+                        self.push(table, &path.field(&member.name), Some(place), Some(values.0), Some(values.1));
                     }
                 }
-                _ => self.push(table, &path, Some(place), Some(reference), Some(candidate)),
+                None => self.push(table, &path, Some(place), Some(reference), Some(candidate)),
             }
         }
-    }
-
-    /// Whether the members of two lists are the same by their rule. `a` is the reference's row and the member's number.
-    fn same_member(&self, table: &TableRules, column: &ColumnRules, a: (usize, usize), x: Scalar, y: Scalar) -> bool {
-        let CellRule::Members(kinds) = &column.rule else { return x == y };
-        let kind = self.pair.reference.rows.table(table.left).columns[table.kind_column()].bits(a.0);
-        let rules = usize::try_from(kind).ok().and_then(|kind| kinds.get(kind));
-        rules.and_then(|rules| rules.get(a.1)).map_or(x == y, |rule| same_scalar(rule, x, y))
     }
 
     /// Entities matched by their identity.
@@ -467,7 +524,7 @@ impl<'a> Comparison<'a> {
         let Pair { reference, candidate } = self.pair;
         let (a, b) = (reference.events(table.left, true), candidate.events(table.right, true));
         let first = reference.range(table.left).start;
-        let compared = table.column(events::CAUSE).is_some_and(|column| column.rule != CellRule::LeftOut);
+        let compared = table.column(events::CAUSE).is_some();
         for (&x, &y) in a.iter().zip(&b).filter(|_| compared && a.len() == b.len()) {
             let causes = (reference.cause(table.left, &a, x), candidate.cause(table.right, &b, y));
             if causes.0 != causes.1 {
@@ -499,20 +556,10 @@ impl<'a> Comparison<'a> {
 
     /// All of memory, as ranges of bytes that differ.
     fn memory(&mut self, table: &TableRules) {
-        let reference = image(self.pair.reference, table.left);
-        let candidate = image(self.pair.candidate, table.right);
-        let mut at = 0;
-        let mut ranges = 0;
-        while let Some(start) = first_difference(&reference, &candidate, at) {
-            ranges += 1;
-            // Ranges with little between them are one, and when there are very many the last holds all the rest.
-            let end = if ranges == MOST_RANGES { reference.len() } else { end_of_range(&reference, &candidate, start) };
-            let last = (start..end).rev().find(|&byte| reference[byte] != candidate[byte]);
-            let end = last.map_or(end, |last| last + 1);
-            let path = Path::memory(start, end);
-            let bytes = |image: &[u8]| Some(Value::bytes(&image[start..end]));
-            self.push(table, &path, None, bytes(&reference), bytes(&candidate));
-            at = end;
+        let (reference, candidate) = self.pair.images(table);
+        for range in differing_ranges(&reference, &candidate) {
+            let bytes = |image: &[u8]| Some(Value::bytes(&image[range.clone()]));
+            self.push(table, &Path::memory(range.start, range.end), None, bytes(&reference), bytes(&candidate));
         }
     }
 }
@@ -523,9 +570,22 @@ fn is_positional(kind: TableKind) -> bool {
 }
 
 /// Equal bytes between two differing ones that separate two ranges.
-const APART: usize = 16;
+pub(crate) const APART: usize = 16;
 /// Most ranges of memory that are told apart.
 const MOST_RANGES: usize = 256;
+
+/// The bytes in which two images of memory differ. Ranges with little between them are one, and when there are very many the
+/// last holds all the rest.
+pub(crate) fn differing_ranges(reference: &[u8], candidate: &[u8]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    while let Some(start) = first_difference(reference, candidate, ranges.last().map_or(0, |range| range.end)) {
+        let is_last = ranges.len() + 1 == MOST_RANGES;
+        let end = if is_last { reference.len() } else { end_of_range(reference, candidate, start) };
+        let last = (start..end).rev().find(|&byte| reference[byte] != candidate[byte]);
+        ranges.push(start..last.map_or(end, |last| last + 1));
+    }
+    ranges
+}
 
 fn first_difference(a: &[u8], b: &[u8], from: usize) -> Option<usize> {
     // Whole chunks first: memory is mostly equal.
@@ -546,10 +606,6 @@ fn end_of_range(a: &[u8], b: &[u8], start: usize) -> usize {
         at += 1;
     }
     last + 1
-}
-
-fn same_names(a: &[(String, Scalar)], b: &[(String, Scalar)]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a == b && x.scalar_type() == y.scalar_type())
 }
 
 fn lesser(

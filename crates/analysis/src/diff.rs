@@ -1,7 +1,7 @@
 //! The verdict: digests first, rows only where those differ or a rule asks for them.
 
 use cdt_projections::Window;
-use cdt_schema::{Channel, ChannelSet};
+use cdt_schema::{Channel, ChannelSet, Tick};
 use cdt_trace::{Source, Trace, Watch, diagnostic_channels};
 
 use crate::Error;
@@ -59,15 +59,26 @@ pub fn diff<R: Source, C: Source>(
     options: &DiffOptions,
     watch: &dyn Watch,
 ) -> Result<DiffReport, Error> {
+    Ok(diff_and_tell(reference, candidate, options, None, watch)?.0)
+}
+
+/// Compares, and gives every difference that the comparison comes upon in one tick of the candidate.
+pub(crate) fn diff_and_tell<R: Source, C: Source>(
+    reference: &Trace<R>,
+    candidate: &Trace<C>,
+    options: &DiffOptions,
+    told: Option<Tick>,
+    watch: &dyn Watch,
+) -> Result<(DiffReport, Vec<Difference>), Error> {
     let plan = Plan::new(reference, candidate, options, watch)?;
     let mut report = plan.report(reference, candidate);
     if !report.reasons.is_empty() {
-        return Ok(report);
+        return Ok((report, Vec::new()));
     }
     report.ends = plan.ends;
     report.compared = compared(reference, candidate, &plan, options, watch)?;
     let mut walk = Walk::new(reference, candidate, &plan, options);
-    walk.behaviour(watch)?;
+    let differences = walk.behaviour(told, watch)?;
     walk.diagnostics(watch)?;
     walk.finish(&mut report, watch)?;
     report.verdict = match (report.first_mismatch.is_some(), report.compared.values) {
@@ -83,7 +94,7 @@ pub fn diff<R: Source, C: Source>(
             Verdict::NotComparable
         }
     };
-    Ok(report)
+    Ok((report, differences))
 }
 
 /// Goes through the moments of both traces and gathers what differs.
@@ -126,14 +137,18 @@ impl<'a, R: Source, C: Source> Walk<'a, R, C> {
         }
     }
 
-    /// Finds every moment whose behaviour differs.
-    fn behaviour(&mut self, watch: &dyn Watch) -> Result<(), Error> {
+    /// Finds every moment whose behaviour differs, and gives all that differs in one tick of the candidate.
+    fn behaviour(&mut self, told: Option<Tick>, watch: &dyn Watch) -> Result<Vec<Difference>, Error> {
         let plan = self.plan;
+        let mut differences = Vec::new();
         let mut suspects = Suspects::new(self.reference, self.candidate, &plan.pairing, plan.digests_compare);
         while let Some(at) = suspects.next(watch)? {
             let differing = self.lens.differing(at)?;
             if differing == ChannelSet::EMPTY {
                 continue;
+            }
+            if told.is_some() && at.candidate == told {
+                differences = self.lens.differences(at, differing)?;
             }
             self.first.get_or_insert(at);
             self.all.differs(at, differing);
@@ -148,7 +163,7 @@ impl<'a, R: Source, C: Source> Walk<'a, R, C> {
                 channel.episodes.differs(at, differing);
             }
         }
-        Ok(())
+        Ok(differences)
     }
 
     /// Finds the first difference of each channel that is not behaviour.

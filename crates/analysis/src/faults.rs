@@ -1,9 +1,11 @@
 //! Single faults: the least change of one value, or one row too few or too many, in the rows of a candidate.
 
-use cdt_schema::columns::{calls, commands, entities, events, rng, timing};
+use std::borrow::Cow;
+
+use cdt_schema::columns::{calls, commands, entities, events, memory, rng, timing};
 use cdt_schema::{Arity, Column, ColumnType, Layout, Path, Ragged, Role, Rows, Scalar, ScalarType, Table, TableKind};
 
-use crate::compare::Pair;
+use crate::compare::{APART, Difference, Member, Pair, differing_ranges};
 use crate::policy::Tolerance;
 use crate::rules::{CellRule, ColumnRules, TableRules, lists};
 
@@ -20,15 +22,24 @@ pub(crate) enum Fault {
     RowExtra,
 }
 
+/// Where a fault may be planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Among {
+    /// Where the two agree in what it changes, so that only the fault can make them differ there.
+    Agreeing,
+    /// Wherever the layout admits it.
+    All,
+}
+
 /// Every sort of fault that a comparison of this table must see.
 pub(crate) fn of(candidate: &Layout, table: &TableRules) -> Vec<Fault> {
     let schema = &candidate.tables()[table.right.0];
     let mut faults = Vec::new();
-    for (number, column) in table.columns.iter().enumerate().filter(|(_, column)| is_compared(column)) {
+    for (number, column) in table.columns.iter().enumerate().filter(|(_, c)| c.role == Role::Behavioural) {
         match (schema.columns[column.right].column_type, table.kind) {
             (ColumnType::Values, _) => {
                 for (kind, members) in lists(candidate, table.kind, column.right).iter().enumerate() {
-                    let compared = |member: &usize| *member_rule(column, kind, *member) != CellRule::LeftOut;
+                    let compared = |member: &usize| *column.rule.member(kind, *member) != CellRule::LeftOut;
                     faults
                         .extend((0..members.len()).filter(compared).map(|member| Fault::Member(number, kind, member)));
                 }
@@ -42,17 +53,6 @@ pub(crate) fn of(candidate: &Layout, table: &TableRules) -> Vec<Fault> {
         faults.extend([Fault::RowMissing, Fault::RowExtra]);
     }
     faults
-}
-
-fn is_compared(column: &ColumnRules) -> bool {
-    column.role == Role::Behavioural && column.rule != CellRule::LeftOut
-}
-
-fn member_rule(column: &ColumnRules, kind: usize, member: usize) -> &CellRule {
-    match &column.rule {
-        CellRule::Members(kinds) => &kinds[kind][member],
-        rule => rule,
-    }
 }
 
 impl Fault {
@@ -81,12 +81,14 @@ impl Fault {
     }
 
     /// The candidate's block with the fault in this tick; `None` where the tick has no place for it.
-    pub(crate) fn plant(&self, table: &TableRules, pair: Pair<'_>) -> Option<Rows> {
+    pub(crate) fn plant(&self, table: &TableRules, pair: Pair<'_>, among: Among) -> Option<Rows> {
         let mut planter = Planter {
             table,
             pair,
+            among,
+            partners: pair.partners(table),
             layout: pair.candidate.rows.layout(),
-            rows: pair.candidate.rows.table(table.right).clone(),
+            rows: Cow::Borrowed(pair.candidate.rows.table(table.right)),
         };
         let found = match *self {
             Fault::Value(number) => planter.value(&table.columns[number]),
@@ -97,24 +99,82 @@ impl Fault {
         found?;
         let rows = pair.candidate.rows;
         let mut tables = rows.clone().into_tables();
-        tables[table.right.0] = planter.rows;
+        tables[table.right.0] = planter.rows.into_owned();
         Rows::from_decoded(rows.layout().clone(), rows.ticks().to_vec(), tables, rows.loaded()).ok()
+    }
+
+    /// Whether a tick has, on either side, that in which there could be such a fault, whether the two agree in it or not.
+    pub(crate) fn is_possible(&self, table: &TableRules, pair: Pair<'_>) -> bool {
+        let in_reference = match *self {
+            Fault::Member(_, kind, _) => {
+                let kinds = &pair.reference.rows.table(table.left).columns[table.kind_column()];
+                pair.behavioural_rows(table).0.into_iter().any(|row| kinds.bits(row) == kind as u64)
+            }
+            Fault::Value(_) | Fault::RowMissing | Fault::RowExtra => false,
+        };
+        in_reference || self.plant(table, pair, Among::All).is_some()
+    }
+
+    /// Whether a difference of the fault's channel is in the fault's own field, or may be in any of its rows.
+    pub(crate) fn is_told_by(&self, table: &TableRules, candidate: &Layout, difference: &Difference) -> bool {
+        let is_of = |name: &str| difference.path.ends_with(&format!(".{name}"));
+        match *self {
+            Fault::RowMissing | Fault::RowExtra => true,
+            // Bytes of memory are told by their addresses.
+            Fault::Value(_) if table.kind == TableKind::Memory => true,
+            Fault::Value(number) => is_of(&table.columns[number].name),
+            // Beside a row of another kind, which has other members, the list is told as one.
+            Fault::Member(number, kind, member) => {
+                let column = &table.columns[number];
+                is_of(&column.name) || is_of(&lists(candidate, table.kind, column.right)[kind][member].name)
+            }
+        }
     }
 }
 
 struct Planter<'a> {
     table: &'a TableRules,
     pair: Pair<'a>,
+    among: Among,
+    /// Rows that stand for each other, the candidate's last.
+    partners: Vec<(usize, usize)>,
     layout: &'a Layout,
     /// The candidate's rows, to be changed.
-    rows: Table,
+    rows: Cow<'a, Table>,
 }
 
 impl Planter<'_> {
     /// Rows of the tick that are compared.
     fn range(&self) -> Vec<usize> {
-        let candidate = self.pair.candidate;
-        candidate.rows.behavioural_rows(self.table.right, candidate.range(self.table.right))
+        self.pair.behavioural_rows(self.table).1
+    }
+
+    /// The reference's row that a row of the candidate is compared with.
+    fn partner(&self, row: usize) -> Option<usize> {
+        self.partners.iter().find(|(_, theirs)| *theirs == row).map(|(ours, _)| *ours)
+    }
+
+    /// Whether a value of a row may be changed.
+    fn may_change(&self, column: &ColumnRules, row: usize) -> bool {
+        let agrees = || match (self.table.kind, column.left) {
+            (TableKind::Events, events::CAUSE) => self.pair.same_cause(self.table, row),
+            // An event of another origin is none of the guest's.
+            (TableKind::Events, events::ORIGIN) => self.may_go(row),
+            _ => self.partner(row).is_some_and(|ours| self.pair.same(self.table, column, ours, row)),
+        };
+        self.among == Among::All || agrees()
+    }
+
+    /// Whether a row may be taken away or doubled: it must not stand for one that is missing, or be one that is extra.
+    fn may_go(&self, row: usize) -> bool {
+        let is_paired = match self.table.kind {
+            TableKind::Entities(_) => self.partner(row).is_some(),
+            _ => {
+                let (ours, theirs) = self.pair.behavioural_rows(self.table);
+                (ours.len(), theirs.len()) == (self.partners.len(), self.partners.len())
+            }
+        };
+        self.among == Among::All || is_paired
     }
 
     fn bits(&self, column: usize, row: usize) -> u64 {
@@ -126,20 +186,39 @@ impl Planter<'_> {
     }
 
     fn set(&mut self, column: usize, row: usize, bits: u64) {
-        set_bits(&mut self.rows.columns[column], row, bits);
+        set_bits(&mut self.rows.to_mut().columns[column], row, bits);
     }
 
     fn value(&mut self, column: &ColumnRules) -> Option<()> {
         let schema = &self.layout.tables()[self.table.right.0];
-        if let ColumnType::Page = schema.columns[column.right].column_type {
-            let row = *self.range().last()?;
-            let Column::Bytes(pages) = &mut self.rows.columns[column.right] else { return None };
-            let last = pages.ends[row] as usize - 1;
-            pages.data[last] ^= 1;
-            return Some(());
-        }
-        let ColumnType::Scalar(scalar_type) = schema.columns[column.right].column_type else { return None };
-        self.range().into_iter().find_map(|row| self.other_value(column, scalar_type, row))
+        let ColumnType::Scalar(scalar_type) = schema.columns[column.right].column_type else {
+            return self.page(column);
+        };
+        let mut rows = self.range().into_iter();
+        rows.find_map(
+            |row| if self.may_change(column, row) { self.other_value(column, scalar_type, row) } else { None },
+        )
+    }
+
+    /// Another byte in a page that has nothing to do with bytes that differ already.
+    fn page(&mut self, column: &ColumnRules) -> Option<()> {
+        let differing = match self.among {
+            Among::All => Vec::new(),
+            Among::Agreeing => {
+                let (reference, candidate) = self.pair.images(self.table);
+                differing_ranges(&reference, &candidate)
+            }
+        };
+        let size = self.layout.memory().page_size as usize;
+        let is_apart = |row: &usize| {
+            let start = self.index(memory::PAGE, *row) * size;
+            differing.iter().all(|range| start + size + APART <= range.start || range.end + APART <= start)
+        };
+        let row = self.range().into_iter().find(is_apart)?;
+        let Column::Bytes(pages) = &mut self.rows.to_mut().columns[column.right] else { return None };
+        let last = pages.ends[row] as usize - 1;
+        pages.data[last] ^= 1;
+        Some(())
     }
 
     /// Another value that the layout admits in a row.
@@ -181,8 +260,8 @@ impl Planter<'_> {
             }
             _ => {
                 let now = Scalar::from_bits(scalar_type, self.bits(number, row));
-                let reference = self.reference_row(row)?;
-                let reference = self.pair.reference.rows.scalar(self.table.left, column.left, reference);
+                let of = |ours: usize| self.pair.reference.rows.scalar(self.table.left, column.left, ours);
+                let reference = self.partner(row).map_or(now, of);
                 other_scalar(&column.rule, reference, now)?
             }
         };
@@ -208,7 +287,7 @@ impl Planter<'_> {
         for list in lists {
             let members = self::lists(layout, self.table.kind, list)[other].len();
             let members = if list == calls::RESULT && is_denied { 0 } else { members };
-            if let Column::Bytes(cells) = &mut self.rows.columns[list] {
+            if let Column::Bytes(cells) = &mut self.rows.to_mut().columns[list] {
                 replace(cells, row, vec![0; members * 8]);
             }
         }
@@ -241,78 +320,65 @@ impl Planter<'_> {
         Some(())
     }
 
-    /// A slot that nobody has in the block, for the tick's last entity.
+    /// A slot that nobody has in either block, for the tick's last entity.
     fn free_slot(&self, row: usize) -> Option<u64> {
-        let slots = &self.rows.columns[entities::SLOT];
-        let highest = (0..slots.len()).map(|row| slots.bits(row)).max()?;
+        let ours = &self.pair.reference.rows.table(self.table.left).columns[entities::SLOT];
+        let slots = [&self.rows.columns[entities::SLOT], ours].into_iter();
+        let highest = slots.flat_map(|slots| (0..slots.len()).map(|row| slots.bits(row))).max()?;
         let is_last = self.range().last() == Some(&row);
         Some(highest + 1).filter(|&slot| is_last && slot <= u64::from(u32::MAX))
     }
 
-    /// The reference's row that a row of the candidate is compared with.
-    fn reference_row(&self, row: usize) -> Option<usize> {
-        let (left, right) = (self.pair.reference, self.pair.candidate);
-        let (ours, theirs) = (left.range(self.table.left), right.range(self.table.right));
-        match right.rows.uid(self.table.right, row) {
-            Some(uid) => ours.clone().find(|&ours| {
-                let found = left.rows.uid(self.table.left, ours);
-                found.is_some_and(|found| (found.slot, found.generation) == (uid.slot, uid.generation))
-            }),
-            None => Some(ours.start + (row - theirs.start)).filter(|row| ours.contains(row)),
-        }
-    }
-
     fn member(&mut self, column: &ColumnRules, kind: usize, member: usize) -> Option<()> {
-        let kinds = match self.table.kind {
-            TableKind::Commands => commands::KIND,
-            TableKind::Calls => calls::SYSCALL,
-            _ => events::KIND,
-        };
-        let rule = member_rule(column, kind, member).clone();
-        let scalar_type = lists(self.layout, self.table.kind, column.right)[kind][member].scalar_type;
-        let of_kind: Vec<usize> = self.range().into_iter().filter(|&row| self.index(kinds, row) == kind).collect();
-        for row in of_kind {
-            let reference = self.reference_row(row)?;
-            let theirs = self.pair.reference.rows.table(self.table.left).columns[column.left].bytes(reference);
-            let reference = lane(theirs, member);
-            let Column::Bytes(list) = &mut self.rows.columns[column.right] else { return None };
-            let Some(now) = lane(list.get(row), member) else { continue };
-            let reference = Scalar::from_bits(scalar_type, reference.unwrap_or(now));
-            if let Some(bits) = other_scalar(&rule, reference, Scalar::from_bits(scalar_type, now)) {
-                let start = list.ends[row] as usize - list.get(row).len() + member * 8;
-                list.data[start..start + 8].copy_from_slice(&bits.to_le_bytes());
-                return Some(());
+        let field = &lists(self.layout, self.table.kind, column.right)[kind][member];
+        let of_kind = self.range().into_iter().filter(|&row| self.index(self.table.kind_column(), row) == kind);
+        for row in of_kind.collect::<Vec<usize>>() {
+            let both =
+                self.partner(row).and_then(|ours| self.pair.member(self.table, column, (ours, row), &field.name));
+            if self.among == Among::Agreeing && !both.as_ref().is_some_and(Member::is_same) {
+                continue;
             }
+            let Column::Bytes(list) = &self.rows.columns[column.right] else { return None };
+            let Some(now) = lane(list.get(row), member) else { continue };
+            let now = Scalar::from_bits(field.scalar_type, now);
+            let start = list.ends[row] as usize - list.get(row).len() + member * 8;
+            let reference = both.map_or(now, |both| both.reference);
+            let Some(bits) = other_scalar(column.rule.member(kind, member), reference, now) else { continue };
+            let Column::Bytes(list) = &mut self.rows.to_mut().columns[column.right] else { return None };
+            list.data[start..start + 8].copy_from_slice(&bits.to_le_bytes());
+            return Some(());
         }
         None
     }
 
     /// Takes the tick's last row away.
     fn remove(&mut self) -> Option<()> {
-        let row = *self.range().last()?;
-        // Later events of the tick may name this one as their cause.
-        if row + 1 != self.pair.candidate.range(self.table.right).end {
-            return None;
-        }
-        self.rows.columns.iter_mut().for_each(|column| remove(column, row));
-        self.rows.ends[self.pair.candidate.tick..].iter_mut().for_each(|end| *end -= 1);
+        let row = self.last_row()?;
+        let rows = self.rows.to_mut();
+        rows.columns.iter_mut().for_each(|column| remove(column, row));
+        rows.ends[self.pair.candidate.tick..].iter_mut().for_each(|end| *end -= 1);
         Some(())
     }
 
     /// Puts a copy of the tick's last row behind it; of an entity, in a slot that nobody has.
     fn add(&mut self) -> Option<()> {
-        let row = *self.range().last()?;
-        if row + 1 != self.pair.candidate.range(self.table.right).end {
-            return None;
-        }
+        let row = self.last_row()?;
         let is_entity = matches!(self.table.kind, TableKind::Entities(_));
         let slot = if is_entity { Some(self.free_slot(row)?) } else { None };
-        self.rows.columns.iter_mut().for_each(|column| repeat(column, row));
-        self.rows.ends[self.pair.candidate.tick..].iter_mut().for_each(|end| *end += 1);
+        let rows = self.rows.to_mut();
+        rows.columns.iter_mut().for_each(|column| repeat(column, row));
+        rows.ends[self.pair.candidate.tick..].iter_mut().for_each(|end| *end += 1);
         if let Some(slot) = slot {
             self.set(entities::SLOT, row + 1, slot);
         }
         Some(())
+    }
+
+    /// The tick's last row, if it is behaviour: later events of the tick may name it as their cause.
+    fn last_row(&self) -> Option<usize> {
+        let row = *self.range().last()?;
+        let is_last = row + 1 == self.pair.candidate.range(self.table.right).end;
+        Some(row).filter(|&row| is_last && self.may_go(row))
     }
 }
 

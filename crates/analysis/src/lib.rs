@@ -21,6 +21,8 @@ mod lens;
 mod plan;
 mod policy;
 mod prove;
+#[cfg(test)]
+mod random_tests;
 mod report;
 mod rules;
 mod sequence;
@@ -37,7 +39,7 @@ pub use focus::{Focus, FocusDifference, FocusOutcome, Moment, Population, focus}
 pub use follow::{DiffFollower, Standing};
 pub use health::{Examination, Health, HealthVerdict, Problem, ProblemCode, health};
 pub use policy::{Action, POLICY_SCHEMA, Policy, Rule, Tolerance};
-pub use prove::{FieldProof, NotPlanted, Proof, Survivor, prove};
+pub use prove::{FieldProof, NotPlanted, Proof, Survivor, WhyNotPlanted, prove};
 pub use report::{
     ChannelReport, Compared, Counts, DiffReport, DriftOrigin, Ends, EpisodeKind, EpisodeReport, Episodes,
     FirstOfChannel, LossEntry, LossReport, Mask, Mismatch, NeverCompared, OneSided, PolicyReport, Reason, ReasonCode,

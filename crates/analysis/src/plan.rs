@@ -1,7 +1,7 @@
 //! What will be compared, or every reason why nothing can be.
 
 use cdt_projections::Window;
-use cdt_schema::{Channel, ChannelSet, Digest, Layout, LayoutDifference, Tick};
+use cdt_schema::{Channel, ChannelSet, Digest, Layout, LayoutDifference, TableKind, Tick};
 use cdt_trace::{Loss, Source, TickRun, Trace, TraceIndex, Watch};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -66,7 +66,10 @@ impl Plan {
             plan.pairing = Pairing::default();
             let none = |reason: &Reason| reason.code == ReasonCode::NotAligned;
             if !plan.reasons.iter().any(none) {
-                plan.reasons.push(no_common_ticks(reference.index(), candidate.index(), options.window));
+                plan.reasons.push(match &plan.alignment {
+                    Some(alignment) => no_partners(reference.index(), alignment, options.window),
+                    None => no_common_ticks(reference.index(), candidate.index(), options.window),
+                });
             }
         }
         plan.loss(reference.index(), candidate.index(), options);
@@ -216,7 +219,7 @@ fn absent(left: &Layout, right: &Layout, channels: ChannelSet) -> Vec<Reason> {
 }
 
 /// Declarations in which two layouts differ, which compared channels refer to and which no rule maps away. Players belong
-/// to the step channel, stages to calls and timing.
+/// to the table of their input, stages to calls and timing.
 fn layout_reasons(left: &Layout, right: &Layout, rules: &Rules) -> Vec<Reason> {
     let both = |channel: Channel| {
         rules.channels.contains(channel) && left.channels().contains(channel) && right.channels().contains(channel)
@@ -226,7 +229,7 @@ fn layout_reasons(left: &Layout, right: &Layout, rules: &Rules) -> Vec<Reason> {
     let checkpoints = both(Channel::Checkpoint) && !rules.maps_table(left, right, "checkpoint");
     let of_channel = |difference: &LayoutDifference| match (difference.channel, difference.what.as_str()) {
         (Some(channel), _) => both(channel),
-        (None, "players") => both(Channel::Step),
+        (None, "players") => rules.tables.iter().any(|table| table.kind == TableKind::Inputs),
         (None, _) => both(Channel::Calls) || both(Channel::Timing),
     };
     // Checkpoints carry a value for each stream and kind, and events name kinds by their numbers. That the declaration's own
@@ -256,15 +259,22 @@ fn same_kinds(left: &Layout, right: &Layout) -> bool {
 }
 
 fn no_common_ticks(reference: &TraceIndex, candidate: &TraceIndex, window: Window) -> Reason {
-    let ticks = |index: &TraceIndex| {
-        let own = TickSet::within(&index.tick_runs, window);
-        match own.range() {
-            Some((first, last)) => format!("{} of {first}..{}", own.count(), u64::from(last.0) + 1),
-            None => "none".to_owned(),
-        }
-    };
-    let (reference, candidate) = (Some(ticks(reference)), Some(ticks(candidate)));
+    let (reference, candidate) = (Some(ticks_within(reference, window)), Some(ticks_within(candidate, window)));
     Reason { code: ReasonCode::NoCommonTicks, what: None, reference, candidate }
+}
+
+/// Where ticks are aligned, the window is of the reference's numbers alone.
+fn no_partners(reference: &TraceIndex, alignment: &Alignment, window: Window) -> Reason {
+    let (what, reference) = (Some(alignment.by.clone()), Some(ticks_within(reference, window)));
+    Reason { code: ReasonCode::NoCommonTicks, what, reference, candidate: None }
+}
+
+fn ticks_within(index: &TraceIndex, window: Window) -> String {
+    let own = TickSet::within(&index.tick_runs, window);
+    match own.range() {
+        Some((first, last)) => format!("{} of {first}..{}", own.count(), u64::from(last.0) + 1),
+        None => "none".to_owned(),
+    }
 }
 
 fn loss_inside(loss: &Loss, is_reference: bool) -> Reason {

@@ -32,6 +32,12 @@ pub struct Rule {
     pub reason: String,
 }
 
+impl Rule {
+    pub(crate) fn is_rename(&self) -> bool {
+        matches!(self.action, Action::Rename(_))
+    }
+}
+
 /// What a rule asks of fields.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {

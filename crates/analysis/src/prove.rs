@@ -1,14 +1,16 @@
 //! Would this comparison have seen it? Single faults are planted in copies of the candidate, in every compared field, and
 //! the very comparison that was asked for has to see each of them.
 
-use cdt_schema::{Channel, ChannelSet, Path, Rows, Tick};
-use cdt_trace::{Source, Trace, Unwatched, Watch, splice};
+use cdt_schema::{ChannelSet, Path, Rows, Tick};
+use cdt_trace::{Source, Totals, Trace, Unwatched, Watch, splice};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Error;
-use crate::diff::{DiffOptions, diff};
-use crate::faults::{self, Fault};
+use crate::certificate::held;
+use crate::compare::{Difference, Pair};
+use crate::diff::{DiffOptions, diff, diff_and_tell};
+use crate::faults::{self, Among, Fault};
 use crate::lens::Lens;
 use crate::plan::Plan;
 use crate::report::{DiffReport, Verdict};
@@ -25,7 +27,7 @@ const LISTED: usize = 100;
 pub struct Proof {
     /// Faults that were planted.
     pub planted: u64,
-    /// Those that the comparison saw: the channel differs at that tick, where it did not before.
+    /// Those that the comparison saw: it tells a difference in the fault's field and tick that it did not tell before.
     pub killed: u64,
     /// The faults by field.
     pub fields: Vec<FieldProof>,
@@ -67,13 +69,37 @@ pub struct NotPlanted {
     /// The sort of fault.
     pub fault: &'static str,
     /// Why not.
-    pub why: &'static str,
+    pub why: WhyNotPlanted,
+}
+
+/// Why no fault could be planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhyNotPlanted {
+    /// Neither run has a row of it.
+    NoRow,
+    /// No row admits the fault: by the layout there is no other value.
+    NoOtherValue,
+    /// The two differ in it wherever it stands, so there is nothing that a fault would make differ.
+    NeverAgrees,
+}
+
+impl WhyNotPlanted {
+    /// The reason in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            WhyNotPlanted::NoRow => "neither run has a row of it",
+            WhyNotPlanted::NoOtherValue => "no row admits another value",
+            WhyNotPlanted::NeverAgrees => "NOT PROVEN, because the two differ in it wherever it stands",
+        }
+    }
 }
 
 impl Proof {
-    /// Whether every planted fault was seen, and at least one was planted.
+    /// Whether a fault was planted in all that is compared and could have one, and every planted fault was seen.
     pub fn is_complete(&self) -> bool {
-        self.planted > 0 && self.killed == self.planted
+        let unproven = self.not_planted.iter().any(|entry| entry.why == WhyNotPlanted::NeverAgrees);
+        self.planted > 0 && self.killed == self.planted && !unproven
     }
 }
 
@@ -94,26 +120,23 @@ pub fn prove<R: Source, C: Source>(
         return Ok(report);
     }
     let plan = Plan::new(reference, candidate, options, watch)?;
-    let mut prover = Prover {
-        reference,
-        candidate,
-        options,
-        plan: &plan,
-        lens: Lens::new(reference, candidate, &plan),
-        report: &report,
-        proof: Proof::default(),
-    };
+    let rows = [
+        held(reference, &plan.pairing.ticks_of(|stretch| stretch.reference), &plan, watch)?,
+        held(candidate, &plan.pairing.ticks_of(|stretch| stretch.candidate), &plan, watch)?,
+    ];
+    let lens = Lens::new(reference, candidate, &plan);
+    let mut prover = Prover { reference, candidate, options, plan: &plan, rows, lens, proof: Proof::default() };
     let tables = plan.rules.tables.iter().map(|table| (table, faults::of(candidate.layout(), table)));
     let tables: Vec<(&TableRules, Vec<Fault>)> = tables.collect();
     let total: usize = tables.iter().map(|(_, faults)| faults.len()).sum();
     let mut done = 0;
     for (table, faults) in &tables {
-        let blocks = prover.blocks_with(table)?;
-        if blocks.is_empty() {
+        if let Some(why) = prover.lacks_rows(table) {
             let what = Path::table(candidate.layout(), table.right).to_string();
-            prover.proof.not_planted.push(NotPlanted { what, fault: "any", why: "the candidate has no row of it" });
+            prover.proof.not_planted.push(NotPlanted { what, fault: "any", why });
             continue;
         }
+        let blocks = prover.blocks_with(table)?;
         for fault in faults {
             watch.progress(done, Some(total as u64));
             done += 1;
@@ -129,8 +152,9 @@ struct Prover<'a, R, C> {
     candidate: &'a Trace<C>,
     options: &'a DiffOptions,
     plan: &'a Plan,
+    /// What the two have in the ticks that are compared, the reference first.
+    rows: [Totals; 2],
     lens: Lens<'a, R, C>,
-    report: &'a DiffReport,
     proof: Proof,
 }
 
@@ -147,13 +171,13 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
             // An early, a middle and a late part of the run; a short one has no parts.
             let part = |part: usize| blocks.len() * part / PLACES;
             let near = if blocks.len() < PLACES { blocks } else { &blocks[part(place)..part(place + 1)] };
-            let Some((at, block, rows)) = self.place(table, fault, near, &taken)? else { continue };
+            let plant = |at: PairedTick, pair: Pair<'_>| {
+                if taken.contains(&at) { None } else { fault.plant(table, pair, Among::Agreeing) }
+            };
+            let Some((at, block, rows)) = self.find(near, plant)? else { continue };
             taken.push(at);
             of_field.planted += 1;
-            let copy = splice(self.candidate, block, &rows)?;
-            let copy = Trace::from_source(copy, self.candidate.name())?;
-            let report = diff(self.reference, &copy, self.options, &Unwatched)?;
-            if self.saw(&report, table.channel) {
+            if self.saw(table, fault, at, block, &rows)? {
                 of_field.killed += 1;
             } else if self.proof.survivors.len() < LISTED {
                 let tick = at.candidate.map_or(0, |tick| tick.0);
@@ -161,7 +185,8 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
             }
         }
         if of_field.planted == 0 {
-            let why = "no row on which the two agree admits it";
+            let could = self.find(blocks, |_, pair| fault.is_possible(table, pair).then_some(()))?.is_some();
+            let why = if could { WhyNotPlanted::NeverAgrees } else { WhyNotPlanted::NoOtherValue };
             self.proof.not_planted.push(NotPlanted { what, fault: fault.sort(), why });
             return Ok(());
         }
@@ -169,6 +194,16 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
         self.proof.killed += of_field.killed;
         self.proof.fields.push(of_field);
         Ok(())
+    }
+
+    /// Why no fault can be planted in a table of which the candidate has no row.
+    fn lacks_rows(&self, table: &TableRules) -> Option<WhyNotPlanted> {
+        let [reference, candidate] = &self.rows;
+        match (reference.rows[table.left.0], candidate.rows[table.right.0]) {
+            (0, 0) => Some(WhyNotPlanted::NoRow),
+            (_, 0) => Some(WhyNotPlanted::NeverAgrees),
+            _ => None,
+        }
     }
 
     /// The candidate's blocks that have rows of a table.
@@ -182,35 +217,47 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
         Ok(found)
     }
 
-    /// The first moment in some blocks at which a channel agrees and that has a place for a fault, and its block with that.
-    fn place(
+    /// The first moment in some blocks at which something is found, its block, and what was found.
+    fn find<T>(
         &mut self,
-        table: &TableRules,
-        fault: &Fault,
         blocks: &[usize],
-        taken: &[PairedTick],
-    ) -> Result<Option<(PairedTick, usize, Rows)>, Error> {
+        mut found: impl FnMut(PairedTick, Pair<'_>) -> Option<T>,
+    ) -> Result<Option<(PairedTick, usize, T)>, Error> {
         for &block in blocks {
             let entry = self.candidate.index().blocks[block];
             let ticks = (entry.first_tick.0..=entry.last_tick.0).map(Tick);
-            for at in ticks.filter_map(|tick| self.plan.pairing.of_candidate(tick)).filter(|at| !taken.contains(at)) {
-                if self.lens.differing(at)?.contains(table.channel) {
-                    continue;
-                }
+            for at in ticks.filter_map(|tick| self.plan.pairing.of_candidate(tick)) {
                 let Some(pair) = self.lens.pair(at, ChannelSet::ALL)? else { continue };
-                if let Some(rows) = fault.plant(table, pair) {
-                    return Ok(Some((at, block, rows)));
+                if let Some(found) = found(at, pair) {
+                    return Ok(Some((at, block, found)));
                 }
             }
         }
         Ok(None)
     }
 
-    /// Whether a comparison found more in a channel than that of the two as they are.
-    fn saw(&self, report: &DiffReport, channel: Channel) -> bool {
-        let ticks = |report: &DiffReport| {
-            report.channels.iter().find(|of| of.channel == channel).map_or(0, |channel| channel.ticks_different)
+    /// Whether the comparison, run with a block's rows after a fault at a moment, tells a difference that the fault makes.
+    fn saw(
+        &mut self,
+        table: &TableRules,
+        fault: &Fault,
+        at: PairedTick,
+        block: usize,
+        rows: &Rows,
+    ) -> Result<bool, Error> {
+        let before = self.lens.differences(at, [table.channel].into_iter().collect())?;
+        let copy = splice(self.candidate, block, rows)?;
+        let copy = Trace::from_source(copy, self.candidate.name())?;
+        let (report, after) = diff_and_tell(self.reference, &copy, self.options, at.candidate, &Unwatched)?;
+        let same = |a: &Difference, b: &Difference| {
+            (&a.path, &a.reference, &a.candidate) == (&b.path, &b.reference, &b.candidate)
         };
-        report.verdict == Verdict::Diverged && ticks(report) > ticks(self.report)
+        let is_new = |after: &Difference| !before.iter().any(|before| same(before, after));
+        let after: Vec<Difference> = after.into_iter().filter(|of| of.channel == table.channel).collect();
+        // Beside rows that are missing or extra, a fault may have others stand for each other: what is new is its doing.
+        let is_shifted = before.iter().chain(&after).any(Difference::is_one_sided);
+        let is_own = |of: &Difference| is_shifted || fault.is_told_by(table, self.candidate.layout(), of);
+        let made = after.iter().any(|of| is_new(of) && is_own(of));
+        Ok(made && report.verdict == Verdict::Diverged)
     }
 }

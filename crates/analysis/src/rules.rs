@@ -37,6 +37,7 @@ pub(crate) struct TableRules {
     pub(crate) left: TableId,
     /// Its number in the candidate's.
     pub(crate) right: TableId,
+    /// Those that both have and that are not left out.
     pub(crate) columns: Vec<ColumnRules>,
 }
 
@@ -57,6 +58,7 @@ pub(crate) struct ColumnRules {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum CellRule {
     Exact,
+    /// Of a member; a column that is left out stands in no table's rules.
     LeftOut,
     Within(Tolerance),
     /// A list of values: for each kind of row, how each member is compared.
@@ -70,6 +72,16 @@ struct Named {
     /// Which kind of row, and which member of its list.
     member: Option<(usize, usize)>,
     scalar_type: Option<ScalarType>,
+}
+
+impl CellRule {
+    /// The rule for a member of the list of a kind of row.
+    pub(crate) fn member(&self, kind: usize, member: usize) -> &CellRule {
+        match self {
+            CellRule::Members(kinds) => &kinds[kind][member],
+            rule => rule,
+        }
+    }
 }
 
 impl Rules {
@@ -100,6 +112,7 @@ impl Rules {
             let id = TableId(index);
             let fields = fields(left, id);
             let all_out = note_rules(policy, &own_name(left, id), &fields, &mut used);
+            note_renames(policy, &fields, &mut used);
             if !channels.contains(schema.channel) {
                 continue;
             }
@@ -129,6 +142,11 @@ impl Rules {
             return Err(Error::policy(format!("{} is no number that {tolerance} can be asked of", rule.what)));
         }
         match policy.rules.iter().zip(&used).find(|(_, used)| !**used) {
+            Some((rule, _)) if rule.is_rename() => Err(Error::policy(format!(
+                "no field of the reference is called {:?}, which the candidate is to have under another name; a rename \
+                 gives the whole name of one field, like state.score; `cdt info` lists the fields",
+                rule.what
+            ))),
             Some((rule, _)) => Err(Error::policy(format!(
                 "the rule for {:?} is about nothing that the two traces declare; names are those of reports without \
                  brackets, like state.score or entities.creature.hp; `cdt info` lists the fields",
@@ -151,12 +169,15 @@ impl Rules {
         let own = own_name(left, id);
         let mut table =
             TableRules { channel: schema.channel, kind: schema.kind, left: id, right: other, columns: Vec::new() };
-        let mut taken = vec![false; theirs.columns.len()];
+        // The candidate's columns that are compared, and those that are left out with their partner.
+        let (mut taken, mut left_out) = (vec![false; theirs.columns.len()], vec![false; theirs.columns.len()]);
         let mut all_matched = true;
         for (column, declared) in schema.columns.iter().enumerate() {
             let named = || fields.iter().filter(move |field| field.column == column);
-            let rule = self.column(&own, schema.kind, column < schema.key_columns(), named(), policy)?;
-            let renamed = renamed(policy, &format!("{own}.{}", declared.name));
+            let is_key = column < schema.key_columns();
+            let rule = self.column(&own, schema.kind, is_key, named(), policy)?;
+            let renamed = renamed(policy, &own, &declared.name);
+            renamed.as_ref().map_or(Ok(()), |renamed| check_rename(renamed, schema.kind, is_key))?;
             let name = renamed.as_ref().map_or(&declared.name, |renamed| &renamed.candidate);
             let found = theirs.columns.iter().position(|theirs| {
                 theirs.name == *name && theirs.column_type == declared.column_type && theirs.role == declared.role
@@ -166,8 +187,12 @@ impl Rules {
                     format!("the candidate has no {own}.{} of the type of {}", renamed.candidate, renamed.reference);
                 return Err(Error::policy(rule));
             }
+            if rule == CellRule::LeftOut {
+                found.into_iter().for_each(|found| left_out[found] = true);
+                continue;
+            }
             let Some(right) = found else {
-                all_matched &= rule == CellRule::LeftOut;
+                all_matched = false;
                 continue;
             };
             if std::mem::replace(&mut taken[right], true) {
@@ -179,10 +204,17 @@ impl Rules {
             let name = declared.name.clone();
             table.columns.push(ColumnRules { left: column, right, name, role: declared.role, rule });
         }
-        for declared in theirs.columns.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(declared, _)| declared) {
+        for (number, declared) in theirs.columns.iter().enumerate() {
             let name = format!("{own}.{}", declared.name);
             match leaving_out(policy, &name) {
-                Some(reason) => self.masks.push(Mask { what: name, reason }),
+                _ if taken[number] || left_out[number] => {}
+                Some(reason) => self.mask(name, reason),
+                // Equal layouts are no reason not to compare, so nothing else would tell.
+                None if schema.columns == theirs.columns => {
+                    let rule =
+                        format!("the candidate's {name} would be compared with nothing; rename or leave out its field");
+                    return Err(Error::policy(rule));
+                }
                 None => all_matched = false,
             }
         }
@@ -195,8 +227,15 @@ impl Rules {
         Ok(())
     }
 
+    fn mask(&mut self, what: String, reason: String) {
+        let mask = Mask { what, reason };
+        if !self.masks.contains(&mask) {
+            self.masks.push(mask);
+        }
+    }
+
     fn leave_out_table(&mut self, channel: Channel, own: String, reason: String) {
-        self.masks.push(Mask { what: own.clone(), reason });
+        self.mask(own.clone(), reason);
         self.mapped.push((channel, own));
         self.exact = false;
     }
@@ -249,7 +288,11 @@ impl Rules {
                 let rule = format!("{} tells entities apart; leave out {own} or single fields of it", field.name);
                 return Err(Error::policy(rule));
             }
-            self.masks.push(Mask { what: field.name.clone(), reason });
+            if kind == TableKind::Memory {
+                let rule = format!("{} is part of what stands at an address; leave out all of {own}", field.name);
+                return Err(Error::policy(rule));
+            }
+            self.mask(field.name.clone(), reason);
             return Ok(CellRule::LeftOut);
         }
         let mut within = None;
@@ -293,7 +336,7 @@ fn own_name(layout: &Layout, table: TableId) -> String {
 /// Marks the rules that are about a table, and gives the reason when one leaves all of it out.
 fn note_rules(policy: &Policy, own: &str, fields: &[Named], used: &mut [bool]) -> Option<String> {
     let mut reason = None;
-    for (rule, used) in policy.rules.iter().zip(used) {
+    for (rule, used) in policy.rules.iter().zip(used).filter(|(rule, _)| !rule.is_rename()) {
         let whole = matches(&rule.what, own);
         if whole && rule.action == Action::LeaveOut {
             reason.get_or_insert_with(|| rule.reason.clone());
@@ -301,6 +344,13 @@ fn note_rules(policy: &Policy, own: &str, fields: &[Named], used: &mut [bool]) -
         *used |= whole || fields.iter().any(|field| matches(&rule.what, &field.name));
     }
     reason
+}
+
+/// Marks the renames that are about a field of one of the reference's tables.
+fn note_renames(policy: &Policy, fields: &[Named], used: &mut [bool]) {
+    for (rule, used) in policy.rules.iter().zip(used).filter(|(rule, _)| rule.is_rename()) {
+        *used |= fields.iter().any(|field| field.member.is_none() && field.name == rule.what);
+    }
 }
 
 fn leaving_out(policy: &Policy, name: &str) -> Option<String> {
@@ -312,15 +362,25 @@ fn left_out(policy: &Policy, name: &str) -> bool {
     leaving_out(policy, name).is_some()
 }
 
-fn renamed(policy: &Policy, name: &str) -> Option<Renamed> {
+/// What the candidate calls a column of the table `own`, where a rule says so. Names may have dots in them.
+fn renamed(policy: &Policy, own: &str, column: &str) -> Option<Renamed> {
+    let name = format!("{own}.{column}");
     policy.rules.iter().find_map(|rule| match &rule.action {
-        Action::Rename(candidate) if rule.what == name => Some(Renamed {
-            reference: name.to_owned(),
-            candidate: candidate.rsplit_once('.').map_or(candidate.clone(), |(_, last)| last.to_owned()),
-            reason: rule.reason.clone(),
-        }),
+        Action::Rename(candidate) if rule.what == name => {
+            let of_table = candidate.strip_prefix(own).and_then(|rest| rest.strip_prefix('.'));
+            let candidate = of_table.unwrap_or(candidate).to_owned();
+            Some(Renamed { reference: name.clone(), candidate, reason: rule.reason.clone() })
+        }
         _ => None,
     })
+}
+
+/// Only a column that the layout names can have another name, and not one that the format does.
+fn check_rename(Renamed { reference, .. }: &Renamed, kind: TableKind, is_key: bool) -> Result<(), Error> {
+    let is_declared = matches!(kind, TableKind::State | TableKind::Entities(_) | TableKind::Checkpoint) && !is_key;
+    let rule = "has the same name in every trace; only declared fields of state, entities and checkpoints can have \
+                another one";
+    if is_declared { Ok(()) } else { Err(Error::policy(format!("{reference} {rule}"))) }
 }
 
 /// Whether a rule is about a name: the name itself, or what it is part of.

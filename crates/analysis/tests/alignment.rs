@@ -179,6 +179,20 @@ fn windows_are_those_of_the_reference() {
 }
 
 #[test]
+fn a_window_without_partners_is_told_by_the_reference_alone() {
+    let candidate = run(600);
+    let idle = vec![lag(&candidate[59]); 10];
+    let reference = [&candidate[..60], &idle, &candidate[60..]].concat();
+    let first = compare(&reference, &candidate, "rng").alignment.unwrap().skipped.listed[0].first;
+    let options = DiffOptions { window: format!("{first}..{}", first + 10).parse().unwrap(), ..by("rng") };
+    let report = diff(&record(&reference), &record(&candidate), &options, &Unwatched).unwrap();
+    let reason = &report.reasons[0];
+    assert_eq!((reason.code, reason.what.as_deref()), (ReasonCode::NoCommonTicks, Some("rng")));
+    let has = format!("10 of {first}..{}", first + 10);
+    assert_eq!((reason.reference.as_deref(), reason.candidate.as_deref()), (Some(has.as_str()), None));
+}
+
+#[test]
 fn what_cannot_be_aligned_is_not_comparable() {
     let reference = run(60);
     let other: Vec<Moment> = run(60).into_iter().map(|moment| Moment { rng: (1, 0), ..moment }).collect();

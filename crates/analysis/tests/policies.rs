@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use cdt_analysis::{Align, CauseClass, DiffOptions, DiffReport, Policy, ReasonCode, Verdict, diff};
 use cdt_schema::{
-    Channel, ChannelSet, Checkpoint, CheckpointLayout, EntityKind, Field, Layout, LayoutSpec, RngAlgorithm, RngStream,
-    Scalar, ScalarType, Tick,
+    Channel, ChannelSet, Checkpoint, CheckpointLayout, EntityKind, Event, EventKind, Field, Input, KindId, Layout,
+    LayoutSpec, Origin, RngAlgorithm, RngStream, Scalar, ScalarType, Step, StepLayout, Tick,
 };
 use cdt_testkit::{PlainTick, Scene, full_layout, meta, write_full, write_plain};
 use cdt_trace::{Encoder, Options, Trace, Unwatched};
@@ -82,6 +82,11 @@ fn rules_that_are_about_nothing_or_ask_for_what_cannot_be_are_refused() {
         refused(&within("entities.creature.slot", "absolute = 3.0")),
         refused(&renamed("state.score", "points")),
         refused(&renamed("entities.creature.x", "y")),
+        // A rename is of one field of the reference, in full.
+        refused(&renamed("state", "mind")),
+        refused(&renamed("state.*", "mind")),
+        refused(&renamed("state.points", "score")),
+        refused(&renamed("entities.creature.slot", "generation")),
     ];
     insta::assert_snapshot!(all.join("\n"));
 }
@@ -236,6 +241,106 @@ fn what_is_left_out_of_one_channel_is_not_waived_in_another() {
     let renamed = telling("main", &[("box", &["y"]), ("box.small", &["x"])]);
     assert_eq!(verdict(&kinds(&["x"]), &renamed, rename), Verdict::Equal);
     assert_eq!(verdict(&kinds(&["x", "secret"]), &renamed, rename), Verdict::NotComparable);
+}
+
+#[test]
+fn renames_know_names_with_dots() {
+    let (reference, candidate) = (named(["pos.x", "y"], |_| [1, 2]), named(["position.x", "y"], |_| [1, 2]));
+    for to in ["state.position.x", "position.x"] {
+        let rename = format!("[[rename]]\nreference = \"state.pos.x\"\ncandidate = \"{to}\"\nreason = \"a test\"");
+        let report = diff(&reference, &candidate, &policy(&rename), &Unwatched).unwrap();
+        assert_eq!((report.verdict, report.compared.values.unwrap().get()), (Verdict::Equal, 200), "{to}");
+        assert_eq!(report.policy.renamed[0].candidate, "position.x");
+    }
+}
+
+#[test]
+fn what_is_left_out_takes_no_partner() {
+    let reference = named(["x", "y"], |_| [1, 2]);
+    let rename =
+        |to: &str| format!("[[rename]]\nreference = \"state.x\"\ncandidate = \"state.{to}\"\nreason = \"a\"\n");
+    let out = |what: &str| format!("[[leave_out]]\nwhat = \"state.{what}\"\nreason = \"b\"\n");
+    let compare = |candidate: &Trace<Vec<u8>>, rules: &str| diff(&reference, candidate, &policy(rules), &Unwatched);
+    let masks = |report: &DiffReport| report.policy.masks.iter().map(|mask| mask.what.clone()).collect::<Vec<_>>();
+    // The candidate's y is compared with x, though the reference's own y is left out.
+    let report = compare(&named(["y", "z"], |_| [1, 3]), &(rename("y") + &out("y") + &out("z"))).unwrap();
+    assert_eq!((report.verdict, report.compared.values.unwrap().get()), (Verdict::Equal, 100));
+    assert_eq!(masks(&report), ["state.y", "state.z"]);
+    assert_eq!(
+        compare(&named(["y", "z"], |_| [2, 3]), &(rename("y") + &out("y") + &out("z"))).unwrap().verdict,
+        Verdict::Diverged
+    );
+    // A field that is left out is so under both of its names.
+    let report = compare(&named(["z", "y"], |_| [9, 2]), &(rename("z") + &out("x"))).unwrap();
+    assert_eq!((report.verdict, masks(&report)), (Verdict::Equal, vec!["state.x".to_owned()]));
+    assert!(report.policy.renamed.is_empty());
+    // Nothing of the candidate goes without a partner in silence.
+    let error = compare(&named(["x", "y"], |_| [7, 1]), &(rename("y") + &out("y"))).unwrap_err().to_string();
+    assert!(error.contains("the candidate's state.x would be compared with nothing"), "{error}");
+}
+
+#[test]
+fn memory_is_left_out_as_a_whole() {
+    let (reference, candidate) = (open(write_full(20, 1, Options::LIVE)), open(write_full(20, 2, Options::LIVE)));
+    let only_memory = |rules: &str| {
+        let options = policy(&format!("[channels]\nonly = [\"state\", \"memory\"]\nreason = \"a test\"\n{rules}"));
+        diff(&reference, &candidate, &options, &Unwatched)
+    };
+    let out = |what: &str| format!("[[leave_out]]\nwhat = \"{what}\"\nreason = \"a test\"\n");
+    for what in ["memory.content", "memory.*", "memory.page"] {
+        let error = only_memory(&out(what)).unwrap_err().to_string();
+        assert!(error.contains("leave out all of memory"), "{error}");
+    }
+    let report = only_memory(&(out("memory") + &out("state.a_u32"))).unwrap();
+    assert_eq!(report.verdict, Verdict::Equal);
+}
+
+#[test]
+fn players_are_of_no_account_where_their_input_is_left_out() {
+    let record = |players: u8| {
+        let layout = Layout::new(LayoutSpec { players, step: Some(StepLayout::default()), ..LayoutSpec::default() });
+        let mut encoder = Encoder::new(&meta(), Arc::new(layout.unwrap()), Options::LIVE);
+        for tick in 0..10 {
+            let inputs = vec![Input::default(); players.into()];
+            let step = Step { dt: 1.0, elapsed: tick.into(), mode: 0, inputs, commands: vec![] };
+            encoder.append(Tick(tick), |tick| tick.step(&step)).unwrap();
+        }
+        open(encoder.finish("complete").0)
+    };
+    let verdict = |options: &DiffOptions| diff(&record(1), &record(2), options, &Unwatched).unwrap().verdict;
+    assert_eq!(verdict(&DiffOptions::default()), Verdict::NotComparable);
+    assert_eq!(verdict(&leave_out("step.players")), Verdict::Equal);
+    assert_eq!(verdict(&leave_out("step.players.buttons")), Verdict::NotComparable);
+}
+
+#[test]
+fn events_of_kinds_that_are_left_out_are_compared_by_their_values() {
+    let record = |kind: u16, by: f64| {
+        let by_field = Field { name: "by".to_owned(), scalar_type: ScalarType::F64 };
+        let kind_of = |name: &str, values| EventKind { name: name.to_owned(), values };
+        let events =
+            vec![kind_of("hit", vec![by_field.clone()]), kind_of("bump", vec![by_field]), kind_of("ping", vec![])];
+        let layout = Layout::new(LayoutSpec { events: Some(events), ..LayoutSpec::default() });
+        let mut encoder = Encoder::new(&meta(), Arc::new(layout.unwrap()), Options::LIVE);
+        let values: &[Scalar] = if kind == 2 { &[] } else { &[Scalar::F64(by)] };
+        for tick in 0..10 {
+            let event = Event { kind: KindId(kind), origin: Origin::Guest, subject: None, values, cause: None };
+            encoder.append(Tick(tick), |tick| tick.event(event)).unwrap();
+        }
+        open(encoder.finish("complete").0)
+    };
+    let compare = |candidate: (u16, f64), rules: &str| {
+        let options = policy(&format!("[[leave_out]]\nwhat = \"events.kind\"\nreason = \"a test\"\n{rules}"));
+        let report = diff(&record(0, 1.0), &record(candidate.0, candidate.1), &options, &Unwatched).unwrap();
+        report.first_mismatch.map(|first| first.path)
+    };
+    let near = "[[tolerance]]\nwhat = \"events.values.by\"\nabsolute = 0.1\nreason = \"a test\"\n";
+    let none = "[[leave_out]]\nwhat = \"events.values.by\"\nreason = \"a test\"\n";
+    assert_eq!(compare((1, 1.05), near), None);
+    assert_eq!(compare((1, 1.5), near).unwrap(), "events[1].values.by");
+    assert_eq!(compare((1, 1.05), "").unwrap(), "events[1].values.by");
+    assert_eq!(compare((2, 0.0), near).unwrap(), "events[1].values");
+    assert_eq!(compare((2, 0.0), none), None);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
+use std::sync::Arc;
 
-use cdt_analysis::{DiffOptions, HealthVerdict, Policy, Proof, health, prove};
-use cdt_schema::{ChannelSet, Scalar, TableKind};
-use cdt_testkit::{write_full, write_plain, write_w1};
-use cdt_trace::{Options, Trace, Unwatched, splice};
+use cdt_analysis::{DiffOptions, HealthVerdict, Policy, Proof, WhyNotPlanted, health, prove};
+use cdt_schema::{ChannelSet, Draw, Scalar, StreamId, TableKind, Tick, TickBuilder};
+use cdt_testkit::{PlainTick, Scene, full_layout, meta, write_full, write_plain, write_w1};
+use cdt_trace::{Encoder, Options, Trace, Unwatched, splice};
 
 fn open(bytes: Vec<u8>) -> Trace<Vec<u8>> {
     Trace::from_source(bytes, Path::new("fixture")).unwrap()
@@ -33,7 +34,7 @@ fn every_fault_in_every_channel_is_seen() {
     let candidate = open(write_full(200, 5, Options { block_ticks: 50, ..Options::ARCHIVE }));
     let proof = proof(&reference, &candidate, &DiffOptions::default());
     assert!(proof.is_complete(), "{:?}", proof.survivors);
-    let not_planted = proof.not_planted.iter().map(|entry| format!("{}: {}, {}", entry.what, entry.fault, entry.why));
+    let not_planted = proof.not_planted.iter().map(|entry| format!("{}: {}, {:?}", entry.what, entry.fault, entry.why));
     insta::assert_snapshot!(format!(
         "{} of {}\n{}\n\nnot planted\n{}",
         proof.killed,
@@ -55,6 +56,72 @@ fn faults_beyond_a_tolerance_are_seen_and_masked_fields_have_none() {
     let proof = proof(&trace, &trace, &options);
     assert!(proof.is_complete(), "{:?}", proof.survivors);
     insta::assert_snapshot!(names(&proof).join("\n"));
+}
+
+/// A plain run of 200 ticks after `fault`.
+fn plain(fault: impl FnMut(u32, &mut PlainTick)) -> Trace<Vec<u8>> {
+    open(write_plain(200, Options { block_ticks: 32, ..Options::LIVE }, fault))
+}
+
+#[test]
+fn a_field_that_is_off_in_every_tick_hides_no_other() {
+    let reference = plain(|_, _| {});
+    let unproven = |proof: &Proof| {
+        let never = proof.not_planted.iter().filter(|entry| entry.why == WhyNotPlanted::NeverAgrees);
+        never.map(|entry| format!("{}: {}", entry.what, entry.fault)).collect::<Vec<_>>()
+    };
+    // Nothing can be proven of a score that is never right, and so nothing is claimed.
+    let off = plain(|_, plain| {
+        plain.score += 1;
+        plain.creatures.iter_mut().for_each(|creature| creature.hp -= 1);
+    });
+    let all = proof(&reference, &off, &DiffOptions::default());
+    assert_eq!(unproven(&all), ["state.score: other value", "entities.creature.hp: other value"]);
+    assert!(!all.is_complete() && all.survivors.is_empty() && all.planted == all.killed, "{all:?}");
+    let planted = names(&all);
+    for what in ["state.energy: other value", "entities.creature.x: other value", "entities.creature: row missing"] {
+        assert!(planted.contains(&what.to_owned()), "{planted:?}");
+    }
+    // Of one that is right once, it is.
+    let once = plain(|tick, plain| plain.score += u32::from(tick != 150));
+    let all = proof(&reference, &once, &DiffOptions::default());
+    assert!(all.is_complete(), "{all:?}");
+    // An entity that the candidate never has is off in every tick too, and its kind's fields are proven on the others.
+    let fewer = plain(|_, plain| plain.creatures.truncate(11));
+    assert!(proof(&reference, &fewer, &DiffOptions::default()).is_complete());
+    let none = plain(|_, plain| plain.creatures.clear());
+    assert_eq!(unproven(&proof(&reference, &none, &DiffOptions::default())), ["entities.creature: any"]);
+}
+
+#[test]
+fn a_draw_too_many_in_every_tick_hides_no_fault_in_the_others() {
+    let reference = open(write_full(60, 5, Options { block_ticks: 16, ..Options::LIVE }));
+    let extra = |tick: &mut TickBuilder<'_>| {
+        tick.draw(Draw { stream: StreamId(2), value: 1_000, before: 0, after: 0, caller: 7 })
+    };
+    let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), Options { block_ticks: 16, ..Options::LIVE });
+    let mut scene = Scene::new(5);
+    for number in 0..60 {
+        encoder.append(Tick(number), |tick| extra(tick).and_then(|()| scene.fill(tick))).unwrap();
+    }
+    let candidate = open(encoder.finish("complete").0);
+    let proof = proof(&reference, &candidate, &DiffOptions::default());
+    assert!(proof.survivors.is_empty(), "{:?}", proof.survivors);
+    let planted = names(&proof);
+    for what in ["stream", "value", "before", "after"] {
+        assert!(planted.contains(&format!("rng.{what}: other value")), "{planted:?}");
+    }
+    let unproven = proof.not_planted.iter().filter(|entry| entry.why == WhyNotPlanted::NeverAgrees);
+    assert_eq!(unproven.map(|entry| entry.fault).collect::<Vec<_>>(), ["row missing", "row extra"]);
+}
+
+#[test]
+fn two_runs_that_have_nothing_in_common_lack_no_fault_by_mistake() {
+    let run = |seed| open(write_full(120, seed, Options { block_ticks: 32, ..Options::LIVE }));
+    for seed in 6..12 {
+        let proof = proof(&run(5), &run(seed), &DiffOptions::default());
+        assert!(proof.survivors.is_empty() && proof.planted > 100, "seed {seed}: {:?}", proof.survivors);
+    }
 }
 
 /// A run of W1 whose entities' hp are one less from a tick on.

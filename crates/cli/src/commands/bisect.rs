@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use cdt_analysis::{Bisect, BisectOptions, Verdict, WindowTick};
-use tempfile::NamedTempFile;
+use cdt_trace::NewFile;
 
 use super::{diff, open};
 use crate::args;
@@ -34,7 +34,8 @@ pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure>
     if let Some(folder) = &args.out {
         let json = Terminal::json(&report)?;
         let plain = page(&report, &next, &Terminal::plain());
-        write_bundle(folder, args.force, &[("bisect.json", json.as_bytes()), ("bisect.txt", plain.as_bytes())])?;
+        let files = [("bisect.json", json.as_bytes()), ("bisect.txt", plain.as_bytes())];
+        write_bundle(folder, args.force, &files, terminal)?;
     }
     if args.comparison.json {
         terminal.print_json(&report)?;
@@ -44,26 +45,20 @@ pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure>
     Ok(diff::exit(report.verdict))
 }
 
-/// Writes files under temporary names first, so that a report stands there whole or not at all.
-fn write_bundle(folder: &Path, force: bool, files: &[(&str, &[u8])]) -> Result<(), Failure> {
-    let failed = |path: &Path, what: &str, error: &dyn std::fmt::Display| {
-        Failure(format!("{}: cannot {what}: {error}", path.display()))
-    };
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder, "make the folder", &error))?;
+/// Writes the files of a report, which stands there whole or not at all.
+fn write_bundle(folder: &Path, force: bool, files: &[(&str, &[u8])], terminal: &Terminal) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure(format!("{}: cannot make the folder: {error}", folder.display())))?;
     let mut written = Vec::new();
     for (name, content) in files {
-        let path = folder.join(name);
-        if !force && path.exists() {
-            let rule = "a report stands there already; --force replaces it";
-            return Err(Failure(format!("{}: {rule}", path.display())));
-        }
-        let mut file = NamedTempFile::new_in(folder).map_err(|error| failed(&path, "write the report", &error))?;
-        let all = file.write_all(content).and_then(|()| file.as_file().sync_all());
-        all.map_err(|error| failed(&path, "write the report", &error))?;
-        written.push((file, path));
+        let mut file = NewFile::create(&folder.join(name), "report", force)?;
+        file.write_all(content)
+            .and_then(|()| file.sync())
+            .map_err(|error| Failure(format!("{}: cannot write the report: {error}", file.path().display())))?;
+        written.push(file);
     }
-    for (file, path) in written {
-        file.persist(&path).map_err(|error| failed(&path, "give the report its name", &error.error))?;
+    for left in NewFile::publish_all(written)? {
+        terminal.complain(&format!("{}: a replaced report could not be removed", left.display()));
     }
     Ok(())
 }
@@ -71,7 +66,9 @@ fn write_bundle(folder: &Path, force: bool, files: &[(&str, &[u8])]) -> Result<(
 fn page(report: &Bisect, next: &str, terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
     match (&report.verdict, &report.first_sustained) {
-        (Verdict::Equal, _) => page.headline(Mark::Good, "EQUAL in everything that was compared"),
+        (Verdict::Equal, _) => {
+            page.headline(Mark::Good, &diff::equal_text(&report.ends, report.alignment.as_ref()));
+        }
         (Verdict::NotComparable, _) => page.headline(Mark::Unsure, "NOT COMPARABLE"),
         (Verdict::Diverged, Some(lasting)) => {
             page.headline(Mark::Bad, &format!("FIRST BAD TICK {}", lasting.tick));
@@ -99,6 +96,7 @@ fn page(report: &Bisect, next: &str, terminal: &Terminal) -> String {
     if let Some(alignment) = &report.alignment {
         diff::alignment(&mut page, alignment);
     }
+    diff::ends(&mut page, &report.ends, report.compared.whole || report.alignment.is_some());
     for (name, facts) in [("reference", &report.traces.reference), ("candidate", &report.traces.candidate)] {
         page.field(name, &format!("{} {}, {}", facts.path, facts.content_digest, facts.producer));
     }

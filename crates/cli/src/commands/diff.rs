@@ -1,8 +1,9 @@
 //! `diff`.
 
 use cdt_analysis::{
-    Action, Align, Alignment, Cause, CauseClass, ChannelReport, Compared, DiffOptions, DiffReport, EpisodeKind,
-    EpisodeReport, LossReport, Mismatch, Policy, PolicyReport, Proof, Reason, ReasonCode, Verdict, Within,
+    Action, Align, Alignment, Cause, CauseClass, ChannelReport, Compared, DiffOptions, DiffReport, Ends, EpisodeKind,
+    EpisodeReport, LossReport, Mismatch, Policy, PolicyReport, Proof, Reason, ReasonCode, Verdict, WhyNotPlanted,
+    Within,
 };
 
 use super::follow::{self, FollowedDiff};
@@ -185,7 +186,9 @@ pub fn mismatches(page: &mut Page<'_>, first: Option<&Mismatch>, sustained: Opti
 
 fn headline(page: &mut Page<'_>, report: &DiffReport) {
     let text = match (&report.verdict, &report.first_sustained, &report.first_mismatch) {
-        (Verdict::Equal, ..) => return page.headline(Mark::Good, &equal_text(report)),
+        (Verdict::Equal, ..) => {
+            return page.headline(Mark::Good, &equal_text(&report.ends, report.alignment.as_ref()));
+        }
         (Verdict::NotComparable, ..) => return page.headline(Mark::Unsure, "NOT COMPARABLE"),
         (_, Some(lasting), _) => match report.parted {
             Some(parted) if parted == lasting.tick => {
@@ -213,14 +216,19 @@ fn for_good(report: &DiffReport) -> &'static str {
     if losses.any(|loss| loss.to.is_none()) { "as far as is known" } else { "for good" }
 }
 
-/// A candidate that stops early must not pass for a whole one, so that stands in the first line.
-fn equal_text(report: &DiffReport) -> String {
-    let lacking = report.ends.reference_only.before + report.ends.reference_only.after;
-    let equal = "EQUAL in everything that was compared";
-    if lacking == 0 {
-        return equal.to_owned();
+/// A candidate that stops early, or of which much has no partner, must not pass for a whole one, so that stands in the first
+/// line.
+pub fn equal_text(ends: &Ends, alignment: Option<&Alignment>) -> String {
+    let skipped = alignment.map_or((0, 0), |alignment| (alignment.skipped.reference, alignment.skipped.candidate));
+    let lacking = ends.reference_only.before + ends.reference_only.after + skipped.0;
+    let mut text = "EQUAL in everything that was compared".to_owned();
+    if lacking > 0 {
+        text.push_str(&format!("; of the reference's ticks the candidate lacks {}", thousands(lacking)));
     }
-    format!("{equal}; of the reference's ticks the candidate lacks {}", thousands(lacking))
+    if skipped.1 > 0 {
+        text.push_str(&format!("; {} of the candidate's were skipped", thousands(skipped.1)));
+    }
+    text
 }
 
 /// A reason in words.
@@ -239,6 +247,12 @@ pub fn reason_text(reason: &Reason) -> String {
             "channel {what} is {reference} in the reference, {candidate} in the candidate; name the channels to compare with \
              --channels"
         ),
+        ReasonCode::NoCommonTicks if reason.what.is_some() => {
+            format!(
+                "aligned by {what}, none of the reference's ticks in the window asked for has a partner; it has {reference} \
+                 there"
+            )
+        }
         ReasonCode::NoCommonTicks => {
             format!(
                 "no tick is in both: in the window asked for the reference has {reference}, the candidate {candidate}"
@@ -358,22 +372,23 @@ fn certificate(page: &mut Page<'_>, report: &DiffReport) {
     }
     let items: Vec<String> = reasons.iter().map(|(why, list)| format!("{} ({why})", list.join(", "))).collect();
     page.list("not compared", &items);
-    for (name, ends) in [("reference", report.ends.reference_only), ("candidate", report.ends.candidate_only)] {
+    ends(page, &report.ends, compared.whole || report.alignment.is_some());
+    losses(page, &report.loss);
+}
+
+/// Ticks that only one side has, which `--whole` can make a difference unless that is `settled`.
+pub fn ends(page: &mut Page<'_>, ends: &Ends, settled: bool) {
+    for (name, ends) in [("reference", ends.reference_only), ("candidate", ends.candidate_only)] {
         let sides = [(ends.before, "before"), (ends.after, "after")];
         let sticking_out = sides.iter().filter(|(ticks, _)| *ticks > 0);
         let text: Vec<String> =
             sticking_out.map(|(ticks, place)| format!("{} {place}", counted(*ticks, "tick"))).collect();
         if !text.is_empty() {
             let text = text.join(" and ");
-            let hint = if report.compared.whole || report.alignment.is_some() {
-                ""
-            } else {
-                "; --whole makes that a difference"
-            };
+            let hint = if settled { "" } else { "; --whole makes that a difference" };
             page.field("ends", &format!("the {name} alone has {text} those that both have{hint}"));
         }
     }
-    losses(page, &report.loss);
 }
 
 /// The loss ledgers of both.
@@ -432,7 +447,7 @@ fn proof(page: &mut Page<'_>, proof: &Proof) {
     for survivor in &proof.survivors {
         page.more(&format!("- NOT SEEN: {} in {} at tick {}", survivor.fault, survivor.what, survivor.tick));
     }
-    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut reasons: Vec<(WhyNotPlanted, Vec<String>)> = Vec::new();
     for entry in &proof.not_planted {
         let what = format!("{} ({})", entry.what, entry.fault);
         match reasons.iter_mut().find(|(why, _)| *why == entry.why) {
@@ -440,6 +455,7 @@ fn proof(page: &mut Page<'_>, proof: &Proof) {
             None => reasons.push((entry.why, vec![what])),
         }
     }
-    let items: Vec<String> = reasons.iter().map(|(why, list)| format!("{why}: {}", list.join(", "))).collect();
+    let item = |(why, list): &(WhyNotPlanted, Vec<String>)| format!("{}: {}", why.describe(), list.join(", "));
+    let items: Vec<String> = reasons.iter().map(item).collect();
     page.list("not planted", &items);
 }
