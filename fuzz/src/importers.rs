@@ -32,7 +32,7 @@ fn import_into(folder: &Path, bytes: &[u8], format: &LogFormat, truncated_tail: 
     let input = Input::from_bytes(NAME, bytes.to_vec());
     match input.and_then(|input| import(input, &how, &Unwatched)) {
         Ok(report) => {
-            assert_eq!(files(folder), [out.clone()]);
+            assert_eq!(files(folder), std::slice::from_ref(&out));
             let trace = Trace::open(&out).expect("an imported trace can be opened");
             let index = trace.index();
             assert_eq!((index.ticks(), index.content_digest), (report.ticks, report.digest));

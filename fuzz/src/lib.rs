@@ -3,6 +3,7 @@
 //! Each function here panics where a promise is broken. The targets under `fuzz_targets` only call them.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::disallowed_methods, reason = "a development tool may ask the clock")]
 
 mod importers;
 mod jsonl;

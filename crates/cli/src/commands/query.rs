@@ -180,7 +180,7 @@ pub struct QueryJson {
     rows: Vec<std::collections::BTreeMap<String, CellJson>>,
 }
 
-/// A value; integers of 128 bits are strings, and so are bytes, in hexadecimal.
+/// A value; i128, u64 and u128 are strings, and so are bytes, in hexadecimal.
 #[cfg(test)]
 #[derive(JsonSchema)]
 #[serde(untagged)]

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use cdt_trace::Watch;
 use polars::prelude::{
-    CompatLevel, DataFrame, DataType, Field, IpcCompression, IpcWriter, ParquetCompression, ParquetWriter,
-    PolarsResult, Schema, SchemaExtPl, SerWriter,
+    ArrowField, CompatLevel, DataFrame, DataType, Field, IpcCompression, IpcWriter, ParquetCompression, ParquetWriter,
+    PlSmallStr, PolarsResult, Schema, SerWriter,
 };
 use polars_arrow::io::ipc::write::default_ipc_fields;
 
@@ -76,7 +76,10 @@ pub fn write_rows<W: Write>(
             let writer = IpcWriter::new(out).with_compat_level(CompatLevel::oldest());
             let writer = writer.with_compression(Some(IpcCompression::default()));
             let schema = stored_schema(&query.schema);
-            let fields: Vec<_> = schema.to_arrow(CompatLevel::oldest()).into_iter_values().collect();
+            let field = |(name, data_type): (&PlSmallStr, &DataType)| {
+                data_type.to_arrow_field(name.clone(), CompatLevel::oldest())
+            };
+            let fields: Vec<ArrowField> = schema.iter().map(field).collect();
             let mut writer = writer.batched(&schema, default_ipc_fields(fields.iter())).map_err(unwritten)?;
             let rows = write_groups(query, watch, |group| writer.write_batch(group))?;
             writer.finish().map_err(unwritten)?;
