@@ -8,6 +8,7 @@ mod export;
 mod limits;
 mod output;
 mod plan;
+mod refused;
 mod scan;
 mod statement;
 mod view;

@@ -239,6 +239,16 @@ fn integers_do_not_wrap_around() {
         ("SELECT tick AS n FROM state WHERE a_u64 = 18446744073709551614", "1"),
         ("SELECT a_i64 - 9223372036854775808 AS n FROM state WHERE tick = 1", "-9223372036854775809"),
         ("SELECT tick - a_u64 AS n FROM state WHERE a_u64 > tick LIMIT 1", "-18446744073709551615"),
+        ("SELECT sum(CASE WHEN tick > 20 THEN 1 ELSE 0 END) AS n FROM state", "9"),
+        ("SELECT count(*) FILTER (WHERE tick > 20) AS n FROM state", "9"),
+        ("SELECT count(1) AS n FROM state", "30"),
+        ("SELECT n FROM (SELECT tick, count(*) AS n FROM rng GROUP BY tick ORDER BY n DESC, tick LIMIT 1) a", "5"),
+        ("SELECT max(n) AS n FROM (SELECT tick, count(*) AS n FROM rng GROUP BY tick) a", "5"),
+        (
+            "SELECT max(s) AS n FROM (SELECT sum(tick) OVER (ORDER BY tick ROWS BETWEEN UNBOUNDED PRECEDING AND \
+             CURRENT ROW) AS s FROM state) a",
+            "435",
+        ),
         ("SELECT a.tick AS n FROM state a JOIN state b ON a.a_u64 = b.a_u64 WHERE a.a_u64 % 1000 = 613", "2"),
     ] {
         assert_eq!(csv(&trace, sql), format!("n\n{expected}\n"), "{sql}");

@@ -218,16 +218,16 @@ impl Recovery {
                     Some(index) => {
                         (next, index.tick_range().map(|(_, last)| last).filter(|&last| last >= next), detail)
                     }
-                    // What cannot be read may be an entry of the ledger, which tells of any ticks.
-                    None if self.follower.may_be_at_a_loss() => (first, None, detail),
-                    None => (next, None, detail),
+                    // Behind it an entry of the ledger may stand, which tells of any ticks.
+                    None => (first, None, detail),
                 }
             }
             (None, None) if rest == 0 => (next, None, "its writer was stopped before it wrote an end".to_owned()),
             (None, None) => {
                 let detail =
                     format!("its writer was stopped, or it was cut: its last {rest} bytes are no whole section");
-                (next, None, detail)
+                // They may be what is left of an entry of the ledger, which tells of any ticks.
+                (if self.follower.may_be_at_a_loss() { first } else { next }, None, detail)
             }
         };
         Loss { kind: LossKind::RecoveredPrefix, from, to, detail }

@@ -180,7 +180,7 @@ pub struct QueryJson {
     rows: Vec<std::collections::BTreeMap<String, CellJson>>,
 }
 
-/// A value; i128, u64 and u128 are strings, and so are bytes, in hexadecimal.
+/// A value; i128, u64 and u128 are strings, and so are i64 past 2^53, and bytes, in hexadecimal.
 #[cfg(test)]
 #[derive(JsonSchema)]
 #[serde(untagged)]

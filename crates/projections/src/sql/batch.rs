@@ -54,8 +54,12 @@ fn text<'a>(cell: &'a AnyValue<'_>) -> Option<Cow<'a, str>> {
     })
 }
 
-/// A value as JSON: what may be a 64-bit integer of the trace is a string, as everywhere in this project, and so are bytes, in
-/// hexadecimal, and numbers that JSON cannot say, which only a query's arithmetic makes.
+/// Up to there every whole number is one of those that JavaScript has.
+const MOST_EXACT: u64 = 1 << 53;
+
+/// A value as JSON: what may be a 64-bit integer of the trace is a string, as everywhere in this project, and so are whole
+/// numbers past what JavaScript has, bytes, in hexadecimal, and numbers that JSON cannot say, which only a query's arithmetic
+/// makes.
 fn write_value(cell: &AnyValue<'_>, out: &mut dyn Write) -> io::Result<()> {
     match cell {
         AnyValue::Null => out.write_all(b"null"),
@@ -65,10 +69,10 @@ fn write_value(cell: &AnyValue<'_>, out: &mut dyn Write) -> io::Result<()> {
         | AnyValue::Int8(_)
         | AnyValue::Int16(_)
         | AnyValue::Int32(_)
-        | AnyValue::Int64(_)
         | AnyValue::UInt8(_)
         | AnyValue::UInt16(_)
         | AnyValue::UInt32(_) => write!(out, "{cell}"),
+        AnyValue::Int64(number) if number.unsigned_abs() <= MOST_EXACT => write!(out, "{number}"),
         AnyValue::List(values) => {
             out.write_all(b"[")?;
             for (index, value) in values.iter().enumerate() {

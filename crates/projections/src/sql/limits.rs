@@ -101,7 +101,8 @@ impl Visitor for Size {
 
     fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<String> {
         let TableFactor::Table { name, .. } = table else { return ControlFlow::Continue(()) };
-        let name = name.to_string();
+        let words: Vec<&str> = name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect();
+        let name = words.join(".");
         let parts = self.named.iter().rev().find(|(known, _)| *known == name).map_or(1, |(_, parts)| *parts);
         self.add(parts)
     }
@@ -119,8 +120,8 @@ impl Visitor for Size {
         let times = match expr {
             // `a BETWEEN b AND c` is `a >= b AND a <= c`.
             Expr::Between { .. } => 2,
-            // `CASE a WHEN b ..` is `CASE WHEN a = b ..`.
-            Expr::Case { operand: Some(_), conditions, .. } => conditions.len() as u64,
+            // `CASE a WHEN b ..` is `CASE WHEN a = b ..`, and each WHEN stands within the one before it.
+            Expr::Case { conditions, .. } => conditions.len() as u64,
             _ => 1,
         };
         let outer = self.expressions.last_mut().expect("that of all expressions");
@@ -186,6 +187,7 @@ mod tests {
             ),
             (doubled(6), doubled(7), "SELECTs and tables"),
             (doubled(5), doubled(64), "SELECTs and tables"),
+            (doubled(5), doubled(7).replace(" t5 ", " \"t5\" "), "SELECTs and tables"),
             (
                 format!("SELECT x{}", chain(" BETWEEN 0 AND 1", "", 10)),
                 format!("SELECT x{}", chain(" BETWEEN 0 AND 1", "", 30)),

@@ -107,6 +107,8 @@ pub(super) fn check_arithmetic(plan: &IRPlan) -> PolarsResult<()> {
         schemas.extend(ir.inputs().map(|input| plan.lp_arena.get(input).schema(&plan.lp_arena).into_owned()));
         for (at, expr) in ir.exprs().flat_map(|expr| plan.expr_arena.iter(expr.node())) {
             let Some(what) = arithmetic(expr, &plan.expr_arena) else { continue };
+            // Of what is true or not polars takes the sum as a count.
+            let at = if let AExpr::Agg(IRAggExpr::Sum(input)) = expr { *input } else { at };
             let type_in =
                 |schema| plan.expr_arena.get(at).to_dtype(&ToFieldContext::new(&plan.expr_arena, schema)).ok();
             let is_small = |data_type: &DataType| is_small(data_type, what);

@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, Ident, Join, JoinConstraint, JoinOperator, ObjectName,
-    ObjectNamePart, Select, Statement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut, visit_relations_mut,
+    CastKind, DataType, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, Value,
+    ValueWithSpan, VisitMut, VisitorMut, visit_relations_mut,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 
-use super::limits;
+use super::{limits, refused};
 
 /// The statement as polars shall see it: every name of a table is one word, and counts are signed.
 ///
@@ -57,14 +57,18 @@ struct Parts<'a> {
 impl VisitorMut for Parts<'_> {
     type Break = String;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
+        refused::ordering(query)
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
-        select.from.iter().try_for_each(|from| joins(&from.joins))
+        select.from.iter().try_for_each(|from| refused::joins(&from.joins))
     }
 
     /// Polars has functions that read files of any name, and a query may come from anybody.
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<String> {
         match table {
-            TableFactor::NestedJoin { table_with_joins, .. } => joins(&table_with_joins.joins),
+            TableFactor::NestedJoin { table_with_joins, .. } => refused::joins(&table_with_joins.joins),
             TableFactor::Table { args: None, .. } | TableFactor::Derived { .. } | TableFactor::UNNEST { .. } => {
                 ControlFlow::Continue(())
             }
@@ -73,13 +77,16 @@ impl VisitorMut for Parts<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
-        if is_called(expr, "array_agg", |function| function.over.is_some()) {
-            return ControlFlow::Break(format!(
-                "{expr}: polars gathers all rows here, whatever OVER says; use GROUP BY"
-            ));
+        if let Expr::Function(function) = expr {
+            refused::function(function)?;
+        }
+        if let Expr::Case { conditions, else_result, .. } = expr {
+            conditions.iter_mut().map(|when| &mut when.result).chain(else_result.as_deref_mut()).for_each(|result| {
+                self.changed |= widen(result);
+            });
         }
         // Polars counts in u32, in which the difference of two counts wraps around.
-        if is_called(expr, "count", |function| function.over.is_none()) {
+        if is_count(expr) {
             let count = std::mem::replace(expr, Expr::Wildcard(AttachedToken::empty()));
             *expr = cast(count, DataType::BigInt(None));
             self.changed = true;
@@ -99,11 +106,10 @@ impl VisitorMut for Parts<'_> {
     }
 }
 
-/// Whether it is a call of a function, and one of these.
-fn is_called(expr: &Expr, name: &str, these: impl FnOnce(&Function) -> bool) -> bool {
+/// Whether it counts the rows of a table or a group.
+fn is_count(expr: &Expr) -> bool {
     let Expr::Function(function) = expr else { return false };
-    let [ObjectNamePart::Identifier(called)] = &function.name.0[..] else { return false };
-    called.value.eq_ignore_ascii_case(name) && these(function)
+    function.over.is_none() && refused::name_of(function).as_deref() == Some("count")
 }
 
 /// The digits of a whole number past 64 bits with a sign, such as half of all digests; polars does not read it.
@@ -113,45 +119,19 @@ fn large_number(expr: &Expr) -> Option<String> {
     is_large.then(|| digits.clone())
 }
 
+/// Casts a small whole number, as which polars would sum up what `CASE` gives.
+fn widen(result: &mut Expr) -> bool {
+    let is_whole = |digits: &str| digits.parse::<i64>().is_ok();
+    if !matches!(result, Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) if is_whole(digits)) {
+        return false;
+    }
+    let number = std::mem::replace(result, Expr::Wildcard(AttachedToken::empty()));
+    *result = cast(number, DataType::BigInt(None));
+    true
+}
+
 fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
-}
-
-/// Of a join that keeps rows without a partner, polars 0.55 forgets that it does where the condition compares otherwise than
-/// with `=` (`SQLContext::process_join`).
-fn joins(joins: &[Join]) -> ControlFlow<String> {
-    for join in joins {
-        let on = match &join.join_operator {
-            JoinOperator::Left(JoinConstraint::On(on))
-            | JoinOperator::LeftOuter(JoinConstraint::On(on))
-            | JoinOperator::Right(JoinConstraint::On(on))
-            | JoinOperator::RightOuter(JoinConstraint::On(on))
-            | JoinOperator::FullOuter(JoinConstraint::On(on))
-            | JoinOperator::Semi(JoinConstraint::On(on))
-            | JoinOperator::LeftSemi(JoinConstraint::On(on))
-            | JoinOperator::RightSemi(JoinConstraint::On(on))
-            | JoinOperator::Anti(JoinConstraint::On(on))
-            | JoinOperator::LeftAnti(JoinConstraint::On(on))
-            | JoinOperator::RightAnti(JoinConstraint::On(on)) => on,
-            _ => continue,
-        };
-        if !equalities(on) {
-            let rule = "ON takes `=` alone here, joined by AND; filter the table in a subquery, as in";
-            let example = "LEFT JOIN (SELECT * FROM state WHERE tick < 500) AS s ON ...";
-            return ControlFlow::Break(format!("{join}: {rule} {example}"));
-        }
-    }
-    ControlFlow::Continue(())
-}
-
-/// Whether a condition is `=` alone, joined by AND.
-fn equalities(on: &Expr) -> bool {
-    match on {
-        Expr::Nested(on) => equalities(on),
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => equalities(left) && equalities(right),
-        Expr::BinaryOp { op, .. } => *op == BinaryOperator::Eq,
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -172,27 +152,49 @@ mod tests {
             ("SELECT Count(*) - 5 AS n FROM state", "SELECT CAST(Count(*) AS BIGINT) - 5 AS n FROM state"),
             ("SELECT 9223372036854775808", "SELECT CAST('9223372036854775808' AS HUGEINT)"),
             ("SELECT 9223372036854775807, 1e30", "SELECT 9223372036854775807, 1e30"),
+            (
+                "SELECT sum(CASE WHEN x > 1 THEN 1 ELSE y END) FROM state",
+                "SELECT sum(CASE WHEN x > 1 THEN CAST(1 AS BIGINT) ELSE y END) FROM state",
+            ),
+            ("SELECT sum(x) OVER (PARTITION BY y) FROM state", "SELECT sum(x) OVER (PARTITION BY y) FROM state"),
+            (
+                "SELECT DISTINCT s.x FROM state s ORDER BY x, s.x, 1",
+                "SELECT DISTINCT s.x FROM state s ORDER BY x, s.x, 1",
+            ),
             ("SELECT * FROM state a JOIN state b ON a.x < b.x", "SELECT * FROM state a JOIN state b ON a.x < b.x"),
         ] {
             assert_eq!(prepared(sql, &tables).as_deref(), Ok(expected), "{sql}");
         }
-        for sql in [
-            "",
-            "SELECT",
-            "DELETE FROM state",
-            "DROP TABLE state",
-            "SELECT 1; SELECT 2",
-            "SELECT * FROM (",
-            "nonsense",
-            "SELECT * FROM read_parquet('some.parquet')",
-            "SELECT (SELECT max(x) FROM read_ipc('some.arrow')) FROM state",
-            "SELECT * FROM TABLE(read_parquet('a'))",
-            "SELECT array_agg(x) OVER (PARTITION BY tick) FROM state",
-            "SELECT * FROM state a LEFT JOIN state b ON a.tick = b.tick AND a.x < b.x",
-            "SELECT (SELECT count(*) FROM state a ANTI JOIN state b ON (a.x != b.x)) FROM state",
-            "SELECT * FROM state c JOIN (state a FULL JOIN state b ON a.x < b.x) ON a.x = c.x",
+        for (sql, reason) in [
+            ("", "one statement is expected"),
+            ("SELECT", "an expression"),
+            ("DELETE FROM state", "only read"),
+            ("DROP TABLE state", "only read"),
+            ("SELECT 1; SELECT 2", "one statement is expected"),
+            ("SELECT * FROM (", "identifier"),
+            ("nonsense", "an SQL statement"),
+            ("SELECT * FROM read_parquet('some.parquet')", "is no table of the trace"),
+            ("SELECT (SELECT max(x) FROM read_ipc('some.arrow')) FROM state", "is no table of the trace"),
+            ("SELECT * FROM TABLE(read_parquet('a'))", "is no table of the trace"),
+            ("SELECT array_agg(x) OVER (PARTITION BY tick) FROM state", "use GROUP BY"),
+            ("SELECT * FROM state a LEFT JOIN state b ON a.tick = b.tick AND a.x < b.x", "ON takes `=` alone"),
+            (
+                "SELECT (SELECT count(*) FROM state a ANTI JOIN state b ON (a.x != b.x)) FROM state",
+                "ON takes `=` alone",
+            ),
+            ("SELECT * FROM state c JOIN (state a FULL JOIN state b ON a.x < b.x) ON a.x = c.x", "ON takes `=` alone"),
+            ("SELECT x, count(*) FROM state GROUP BY x ORDER BY count(*)", "order by the name"),
+            ("SELECT x FROM (SELECT x FROM state GROUP BY x ORDER BY max(tick) LIMIT 1) a", "order by the name"),
+            ("SELECT x, count(*) AS n FROM state GROUP BY x ORDER BY n, tick", "ORDER BY tick"),
+            ("SELECT DISTINCT x FROM state ORDER BY tick", "ORDER BY tick"),
+            ("SELECT sum(1) FROM state", "for one row"),
+            ("SELECT 1 + Count(CAST(1 AS BIGINT)) FROM state", "for one row"),
+            ("SELECT avg(x) OVER (ORDER BY tick) FROM state", "leaves the ORDER BY"),
+            ("SELECT sum(x) OVER (PARTITION BY y ORDER BY tick) FROM state", "goes row by row"),
+            ("SELECT sum(x) OVER w FROM state WINDOW w AS (ORDER BY tick)", "write the window w out"),
         ] {
-            assert!(prepared(sql, &tables).is_err(), "{sql}");
+            let said = prepared(sql, &tables).unwrap_err();
+            assert!(said.contains(reason), "{sql}: {said}");
         }
     }
 }
