@@ -41,6 +41,7 @@ struct FileJson {
 /// Writes a trace in another program's format.
 pub fn export(args: &args::Export, terminal: &Terminal) -> Result<Exit, Failure> {
     let trace = Arc::new(open(&args.trace)?);
+    NewFile::is_not_over(&args.output, &args.trace)?;
     let loss = loss_within(trace.index(), args.ticks);
     let (files, note) = match args.format {
         args::ExportFormat::Parquet => (tables(&trace, RowFormat::Parquet, args)?, None),

@@ -21,6 +21,9 @@ use crate::watch::Bar;
 /// Asks a trace in SQL, or lists its tables.
 pub fn query(args: &args::Query, terminal: &Terminal) -> Result<Exit, Failure> {
     let trace = Arc::new(open(&args.trace)?);
+    if let Some(path) = &args.output {
+        NewFile::is_not_over(path, &args.trace)?;
+    }
     let loss = loss_within(trace.index(), args.ticks);
     let format = if args.json { args::QueryFormat::Json } else { args.format };
     match &args.sql {
