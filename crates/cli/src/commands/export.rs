@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::open;
-use super::query::{in_trace, loss_within};
+use super::query::{in_trace, loss_within, silence_workers};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -76,6 +76,7 @@ fn tables(trace: &Arc<Trace>, format: RowFormat, args: &args::Export) -> Result<
     };
     let (tables, window, overwrite) = (args.table.clone(), args.ticks, args.force);
     let how = TableExport { tables, window, format, destination, overwrite };
+    silence_workers();
     let bar = Bar::new("exporting");
     let exported = export_tables(trace, &how, &bar).map_err(|error| in_trace(&args.trace, &error))?;
     let file = |table: cdt_projections::sql::ExportedTable| FileJson {
