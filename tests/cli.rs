@@ -668,13 +668,22 @@ fn a_log_is_imported_by_a_format_string() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::write(path.join("game.log"), "boot\r\n[1] f=0 x=1.5 hp=3\r\n[2] f=1 x=-0.0 hp=2\r\n").unwrap();
-    let import = |format: &str| {
-        cdt_in_words(path, &["import", "--format-string", format, "game.log", "-o", "game.cdt", "--force"])
+    let import = |format: &str, more: &[&str]| {
+        let words = ["import", "--format-string", format, "game.log", "-o", "game.cdt", "--force"];
+        cdt_in_words(path, &[&words, more].concat())
     };
     let mut all = String::new();
-    for format in ["f={frame:u32} x={x:f32} hp={hp:i32}", "f={frame:u32} x={x:u32} hp={hp:i32}", "f={frame}"] {
-        let (code, said) = import(format);
-        all.push_str(&format!("$ cdt import --format-string '{format}' game.log\n{said}exit code {code}\n\n"));
+    let format = "f={frame:u32} x={x:f32} hp={hp:i32}";
+    for (format, more) in [
+        (format, ""),
+        (format, "--skip-other-lines"),
+        ("f={frame:u32} x={x:u32} hp={hp:i32}", "--skip-other-lines"),
+        ("f={frame}", ""),
+    ] {
+        let more: Vec<&str> = more.split_whitespace().collect();
+        let (code, said) = import(format, &more);
+        let more: String = more.iter().map(|word| format!(" {word}")).collect();
+        all.push_str(&format!("$ cdt import --format-string '{format}' game.log{more}\n{said}exit code {code}\n\n"));
     }
     insta::assert_snapshot!(all);
 }

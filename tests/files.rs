@@ -405,6 +405,56 @@ fn an_interrupt_stops_every_long_command_and_leaves_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn what_waits_for_a_pipe_ends_at_the_second_interrupt_or_after_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    for line in ["finalize - -o x.cdt", "import --format nestest - -o x.cdt"] {
+        for interrupts in [2, 1] {
+            let mut child = start(folder.path(), line);
+            let input = child.stdin.take();
+            wait_until("the handler", || heeds_interrupts(&child));
+            (0..interrupts).for_each(|_| interrupt(&child));
+            let (code, text) = end(child);
+            assert_eq!((code, text.as_str()), (2, ""), "cdt {line}");
+            drop(input);
+        }
+    }
+}
+
+#[test]
+fn a_pipe_is_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+    for line in ["info pipe", "health pipe", "health --follow pipe", "recover pipe -o x.cdt", "diff pipe pipe"] {
+        let said = refused(folder.path(), line);
+        assert!(said.contains("pipe: this is no regular file, so it cannot be a trace"), "{said}");
+    }
+}
+
+#[test]
+fn nothing_takes_the_place_of_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    creatures(path, "reference", "i32", hp);
+    std::os::unix::fs::symlink("reference.cdt", path.join("link.cdt")).unwrap();
+    let before = std::fs::read(path.join("reference.cdt")).unwrap();
+    for line in [
+        "query reference.cdt SELECT(1) --format csv -f -o reference.cdt",
+        "query reference.cdt SELECT(1) -f -o link.cdt",
+        "export reference.cdt --format jsonl -f -o reference.cdt",
+        "export reference.cdt --format mcap -f -o link.cdt",
+        "export link.cdt --format parquet --table state -f -o reference.cdt",
+        "recover link.cdt -f -o reference.cdt",
+        "compact reference.cdt -f -o link.cdt",
+        "finalize reference.cdt -f -o reference.cdt",
+    ] {
+        let said = refused(path, line);
+        assert!(said.contains(".cdt: this is what is read"), "{said}");
+        assert!(std::fs::read(path.join("reference.cdt")).unwrap() == before, "{line}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn an_interrupted_follower_says_what_it_knows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -18,8 +18,10 @@ const STRINGS: [&str; 3] = [
 
 /// Imports a log.
 pub fn importers(bytes: &[u8]) {
-    let by_string = |text| LogFormat::Lines(LineFormat::parse(text).expect("it is a format string"));
-    for format in &LogFormat::NAMED.into_iter().chain(STRINGS.map(by_string)).collect::<Vec<_>>() {
+    let strict = STRINGS.map(|text| LineFormat::parse(text).expect("it is a format string"));
+    let among_others = strict.clone().map(LineFormat::skipping_others);
+    let by_strings = strict.into_iter().chain(among_others).map(LogFormat::Lines);
+    for format in &LogFormat::NAMED.into_iter().chain(by_strings).collect::<Vec<_>>() {
         for truncated_tail in [false, true] {
             with_folder(|folder| bounded(|| import_into(folder, bytes, format, truncated_tail)));
         }

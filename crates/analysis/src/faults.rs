@@ -239,8 +239,14 @@ impl Planter<'_> {
             | (TableKind::Events, events::KIND)
             | (TableKind::Calls, calls::SYSCALL) => return self.other_kind(number, row),
             (TableKind::Calls, calls::DECISION) => {
-                let has_result = layout.syscalls()[self.index(calls::SYSCALL, row)].result.is_some();
-                (!has_result).then(|| self.bits(number, row) ^ 1)?
+                // One that was denied has no result.
+                let was_denied = self.bits(number, row) != 0;
+                let results = lists(layout, TableKind::Calls, calls::RESULT);
+                let members = if was_denied { results[self.index(calls::SYSCALL, row)].len() } else { 0 };
+                if let Column::Bytes(cells) = &mut self.rows.to_mut().columns[calls::RESULT] {
+                    replace(cells, row, vec![0; members * 8]);
+                }
+                u64::from(!was_denied)
             }
             (TableKind::Events, events::ORIGIN) => 1,
             (TableKind::Events, events::CAUSE) => self.other_cause(row)?,

@@ -120,6 +120,9 @@ pub struct Import {
     /// How its lines are to be read, in your own words; see below.
     #[arg(long, value_parser = LineFormat::parse, value_name = "STRING", conflicts_with = "format")]
     pub format_string: Option<LineFormat>,
+    /// Leave lines out that do not look like those of the log, and count them; without it they are errors.
+    #[arg(long, conflicts_with = "format")]
+    pub skip_other_lines: bool,
     /// The trace to write.
     #[arg(short, long, value_name = "TRACE")]
     pub out: PathBuf,

@@ -19,6 +19,17 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Yes => 0,
+            Exit::No => 1,
+            Exit::CouldNot => 2,
+            Exit::CannotSay => 3,
+            Exit::Skip => 125,
+        }
+    }
+
     /// What git bisect run takes it for: only a verdict is one.
     pub fn for_git_bisect(self) -> Exit {
         match self {
@@ -30,13 +41,7 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
-            Exit::Yes => 0,
-            Exit::No => 1,
-            Exit::CouldNot => 2,
-            Exit::CannotSay => 3,
-            Exit::Skip => 125,
-        })
+        ExitCode::from(exit.code())
     }
 }
 

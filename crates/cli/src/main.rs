@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         }
     };
     let terminal = terminal::Terminal::new(args.color);
-    watch::catch_interrupts();
+    watch::catch_interrupts(refused);
     // Every complete run of a session keeps a file open until all get their names, and the usual limit is 1,024. Where it
     // cannot be raised, the file that does not open is told.
     let _ = rlimit::increase_nofile_limit(u64::MAX);

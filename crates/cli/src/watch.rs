@@ -7,15 +7,32 @@ use std::time::{Duration, Instant};
 use cdt_trace::Watch;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::exit::Exit;
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// How long work may take to stop.
+const GRACE: Duration = Duration::from_secs(5);
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// From now on Ctrl-C asks the running work to stop, which leaves nothing half done.
-pub fn catch_interrupts() {
+/// From now on Ctrl-C asks the running work to stop, which leaves nothing half done. Work that cannot hear it, because it waits
+/// for a pipe, is ended with this exit code: at the second Ctrl-C, or after a while.
+#[expect(clippy::disallowed_methods, reason = "nothing else ends a thread that waits for a pipe")]
+pub fn catch_interrupts(exit: Exit) {
+    let leave = move || std::process::exit(exit.code().into());
     // Without a handler Ctrl-C ends the process at once; then a `.partial` file may stay, which the next writer names.
-    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    let _ = ctrlc::set_handler(move || {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            leave();
+        }
+        std::thread::spawn(move || {
+            std::thread::sleep(GRACE);
+            if INTERRUPTED.load(Ordering::Relaxed) {
+                leave();
+            }
+        });
+    });
 }
 
 /// Forgets a Ctrl-C that has been heeded: the next one stops what is done then.

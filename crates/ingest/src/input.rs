@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cdt_trace::Watch;
+use cdt_trace::{NewFile, Watch};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use crate::{Error, ErrorKind};
@@ -77,11 +77,7 @@ impl Input {
     /// # Errors
     /// `out` is the file that is read.
     pub(crate) fn is_not(&self, out: &Path) -> Result<(), Error> {
-        if self.file.is_some() && std::fs::canonicalize(out).ok() == self.file {
-            let rule = "this is what is read; a trace cannot take its place";
-            return Err(Error::new(ErrorKind::Io, format!("{}: {rule}", out.display())));
-        }
-        Ok(())
+        self.file.as_deref().map_or(Ok(()), |file| Ok(NewFile::is_not_over(out, file)?))
     }
 
     /// A capture in memory; errors call it `name`.

@@ -69,6 +69,14 @@ impl LogFormat {
         }
     }
 
+    /// Whether lines that look like none of the log are left out: of formats that have names it is known what those look like.
+    fn skips_others(&self) -> bool {
+        match self {
+            LogFormat::Nestest | LogFormat::GameboyDoctor => true,
+            LogFormat::Lines(format) => format.skips_others(),
+        }
+    }
+
     fn read(&self, line: &str) -> Reading {
         match self {
             LogFormat::Nestest => nestest::read(line),
@@ -190,6 +198,7 @@ pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Impor
         }
         match reading {
             Reading::Noise if line.trim().is_empty() => {}
+            Reading::Noise if !how.format.skips_others() => return Err(other(&input, how.format, &line)),
             Reading::Noise => importer.noise(input.line()),
             Reading::Instruction(instruction) => {
                 importer.instruction(instruction, &input)?;
@@ -226,6 +235,12 @@ fn malformed(input: &Input, format: &LogFormat, (at, expected): (usize, &str), l
         format.likeness()
     );
     Error::new(ErrorKind::Line, message)
+}
+
+/// A line that looks like none of the log.
+fn other(input: &Input, format: &LogFormat, line: &str) -> Error {
+    let rule = "this line does not look like one of the log; pass --skip-other-lines to leave such lines out";
+    at_line(input, input.line(), &format!("{rule}; {}; it reads: {}", format.likeness(), excerpt(line, 0)))
 }
 
 /// A last line without its end that may have been longer.

@@ -228,8 +228,9 @@ fn real_logs_have_the_ticks_that_are_known() {
 const NESTEST_STRING: &str = "{pc:hex4} {*} A:{a:hex2} X:{x:hex2} Y:{y:hex2} P:{p:hex2} SP:{sp:hex2}\
                               [ PPU:{counter.line:u64},{counter.dot:u64} CYC:{counter.cycles:u64}]";
 
+/// Lines as the format says, among others.
 fn lines(format: &str) -> LogFormat {
-    LogFormat::Lines(LineFormat::parse(format).unwrap())
+    LogFormat::Lines(LineFormat::parse(format).unwrap().skipping_others())
 }
 
 /// What a log becomes under a format string: its columns, its rows and the lines left out; or why it is refused.
@@ -352,6 +353,16 @@ fn a_number_is_read_whole_or_not_at_all() {
         ("p={x:f32}-{y:f32}", "p=1.5-2.5"),
         ("took {x:f32}.{*}", "took 1.25. next"),
         ("v={v:i32},{w:u64}", "v=-7,18446744073709551615"),
+        ("hp={hp:i32}{*}", "hp=3 left"),
+        ("hp={hp:i32}{*}", "hp=3, left"),
+        ("hp={hp:i32}{*}", "hp=3each"),
+        ("hp={hp:i32}{*}", "hp=3.7"),
+        ("hp={hp:i32}{*}", "hp=1e3"),
+        ("hp={hp:i32}{*}", "hp=1,000"),
+        ("hp={hp:i32}{*}", "hp=0x1F"),
+        ("v={v:f32}{*}", "v=1_000"),
+        ("v={v:f32}{*}", "v=0x1F"),
+        ("[v={v:i32}].{w:i32}", "v=3.7"),
         ("v={v:u32}!", "v=4294967296!"),
         ("{a:u32}", "-5"),
         ("{a:u32} {b:u32}", "1.5 2"),
@@ -387,6 +398,27 @@ fn a_line_that_begins_like_the_log_is_never_left_out() {
         }
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_line_that_does_not_read_is_an_error_unless_others_are_expected() {
+    for (format, log, bad) in [
+        ("{*} {v:i32}", "log 1\nlog abc\nlog 4\n", 2),
+        ("{*} {v:i32}", "log 1\n\nlog 99999999999\n", 3),
+        ("{pc:hex4} A:{a:hex2}", "C000 A:1F\nDEA A:1F\nC002 A:1F\n", 2),
+        (" x={x:i32}", " x=1\nx=2\n x=3\n", 2),
+        ("{alive:bool} x={x:i32}", "true x=1\nTRUE x=3\n", 2),
+        ("{x:u32} y={y:u32}", "1 y=1\nnan y=2\n", 2),
+        ("x={x:u32}", "boot\nx=1\n", 1),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let strict = LogFormat::Lines(LineFormat::parse(format).unwrap());
+        let error = take(&strict, log.as_bytes(), false, &folder.path().join("t.cdt")).unwrap_err();
+        assert!(error.starts_with(&format!("log:{bad}: this line does not look like one of the log;")), "{error}");
+        assert!(error.contains("--skip-other-lines"), "{error}");
+        let told = by_format(format, log.as_bytes());
+        assert!(told.contains("1 lines left out") || told.starts_with(&format!("log:{bad}:")), "{told}");
+    }
 }
 
 #[test]
@@ -428,6 +460,7 @@ fn a_long_line_takes_no_longer_than_its_length_says() {
         ("x={x:u32} {*} y={y:u32} {*} z={z:u32}", long("x=1 y=2 ")),
         ("{x:u32} y={y:u32}", long("1.")),
         ("{x:u32} y={y:u32}", long("1 ")),
+        ("{x:u32} y={y:u32}", long(" ")[..500_000].to_owned() + &long("a ")[..500_000]),
         ("{x:f64}!", long("1")),
         ("{*} {a:u32}", long(" ")),
         ("{*}[ b]c={c:u32}", long(" ")),

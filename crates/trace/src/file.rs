@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
 
-use crate::new_file::ClosedFile;
+use crate::new_file::Waiting;
 use crate::{
     BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, NewFile, Opening, Options, Totals,
     TraceIndex,
@@ -25,7 +25,7 @@ pub struct TraceWriter {
 /// A trace that is complete on disk and has not got its final name yet. Its file is closed, so any number of them can wait.
 #[derive(Debug)]
 pub struct Finished {
-    file: ClosedFile,
+    file: Waiting,
     digest: Digest,
 }
 
@@ -124,7 +124,7 @@ impl Finished {
     pub(crate) fn new(mut file: NewFile, bytes: &[u8], digest: Digest) -> Result<Finished, Error> {
         let written = file.write_all(bytes).and_then(|()| file.sync());
         written.map_err(|error| Error::io(file.path(), "write the trace", &error))?;
-        Ok(Finished { file: file.close()?, digest })
+        Ok(Finished { file: Waiting::Open(file), digest })
     }
 
     /// Where the trace will stand.
@@ -135,6 +135,15 @@ impl Finished {
     /// The trace's content digest.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Closes the file until it gets its name, so that any number of them can wait. Meanwhile nothing holds it against a writer
+    /// that is told to begin anew; that its place was taken is found out before it gets its name.
+    ///
+    /// # Errors
+    /// The operating system's, or another writer took its place.
+    pub fn close(self) -> Result<Finished, Error> {
+        Ok(Finished { file: self.file.close()?, ..self })
     }
 
     /// Gives the trace its final name.
@@ -151,7 +160,7 @@ impl Finished {
     /// # Errors
     /// As for [`Finished::publish`], for the first that fails.
     pub fn publish_all(traces: Vec<Finished>) -> Result<Vec<PathBuf>, Error> {
-        ClosedFile::publish_all(traces.into_iter().map(|trace| trace.file).collect())
+        Waiting::publish_all(traces.into_iter().map(|trace| trace.file).collect())
     }
 }
 
@@ -239,10 +248,7 @@ impl Trace<File> {
     /// # Errors
     /// The file cannot be read, is not a finished trace of this version, or is damaged.
     pub fn open(path: &Path) -> Result<Trace<File>, Error> {
-        let file = File::open(path).map_err(|error| Error::io(path, "open the trace", &error))?;
-        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
-        }
+        let file = open_regular(path)?;
         let stamp = Stamp::of(&file, path)?;
         Ok(Trace { stamp: Some(stamp), ..Trace::from_source(file, path)? })
     }
@@ -266,6 +272,18 @@ impl Stamp {
     fn of(file: &File, name: &Path) -> Result<Stamp, Error> {
         let metadata = file.metadata().map_err(|error| Error::io(name, "tell the trace's length", &error))?;
         Ok(Stamp { len: metadata.len(), modified: metadata.modified().ok() })
+    }
+}
+
+/// Opens a file that has all bytes of a trace at hand: neither a folder nor a pipe, at which opening waits.
+pub(crate) fn open_regular(path: &Path) -> Result<File, Error> {
+    let refused = |error: &io::Error| Error::io(path, "open the trace", error);
+    let metadata = std::fs::metadata(path).map_err(|error| refused(&error))?;
+    let not = |rule: &str| Err(Error::new(ErrorKind::Io, format!("{}: this is {rule}", path.display())));
+    match (metadata.is_file(), metadata.is_dir()) {
+        (true, _) => File::open(path).map_err(|error| refused(&error)),
+        (_, true) => not("a folder, not a trace"),
+        _ => not("no regular file, so it cannot be a trace"),
     }
 }
 

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use cdt_schema::Tick;
 
-use crate::file::unreadable;
+use crate::file::{open_regular, unreadable};
 use crate::follow::{Follower, Section};
 use crate::index_writer::IndexWriter;
 use crate::locks::try_share;
 use crate::recover::UNKNOWN_END;
 use crate::section::FILE_HEADER;
-use crate::{Error, ErrorKind, Loss, LossKind, Source, Trace, Watch};
+use crate::{Error, Loss, LossKind, Source, Trace, Watch};
 
 /// Follows the file of a trace while its writer adds to it, and gives the trace of the blocks that are whole so far. Every
 /// block is read and checked once.
@@ -74,11 +74,7 @@ impl GrowingTrace {
     /// # Errors
     /// Why it cannot be opened.
     pub fn open(path: &Path) -> Result<GrowingTrace, Error> {
-        let file = File::open(path).map_err(|error| Error::io(path, "open the trace", &error))?;
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            let rule = "this is no regular file, so it cannot be a trace that grows";
-            return Err(Error::new(ErrorKind::Io, format!("{}: {rule}", path.display())));
-        }
+        let file = open_regular(path)?;
         // Of what is finished the index is enough.
         let clone = file.try_clone().map_err(|error| Error::io(path, "open the trace", &error))?;
         let finished = Trace::from_source(clone, path).ok();

@@ -65,6 +65,20 @@ impl Drop for Partial {
 }
 
 impl NewFile {
+    /// Refuses to write over what is read, by whatever name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when `out` is the file at `read`.
+    pub fn is_not_over(out: &Path, read: &Path) -> Result<(), Error> {
+        let is_same =
+            std::fs::canonicalize(out).is_ok_and(|out| std::fs::canonicalize(read).is_ok_and(|read| read == out));
+        if !is_same {
+            return Ok(());
+        }
+        let rule = "this is what is read, which nothing may take the place of; choose another name";
+        Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", out.display())))
+    }
+
     /// Begins the file that will stand at `path`; errors call it `what`. Until it is published it grows at `path` with
     /// `.partial` appended, which a second writer of the same file finds taken.
     ///
@@ -134,7 +148,7 @@ impl NewFile {
     }
 
     /// Closes the file, which is complete and on the disk, until it gets its name.
-    pub(crate) fn close(self) -> Result<ClosedFile, Error> {
+    fn close(self) -> Result<ClosedFile, Error> {
         let NewFile { mut partial, path, what, overwrite } = self;
         let metadata = partial.file.metadata();
         let metadata = metadata.map_err(|error| Error::io(&path, &format!("look at the {what}"), &error))?;
@@ -173,12 +187,10 @@ impl NewFile {
                 Ok(file) => file,
                 Err(error) => return Err(take_back(done, error)),
             };
-            let path = file.path.clone();
-            let kept = if several && file.overwrite && path.exists() { Some(keep(&path)) } else { None };
-            let published = kept.transpose().and_then(|kept| file.publish().map(|()| kept));
-            match published {
-                Ok(kept) => done.push((path, kept)),
-                Err(error) => return Err(take_back(done, error)),
+            let is_kept = several && file.overwrite && file.path.exists();
+            let kept = if is_kept { keep(&file.path).map(Some) } else { Ok(None) };
+            if let Err(error) = kept.and_then(|kept| replace(file, kept, &mut done)) {
+                return Err(take_back(done, error));
             }
         }
         let leftover = |(_, kept): (PathBuf, Option<TempPath>)| {
@@ -206,8 +218,60 @@ impl Seek for NewFile {
     }
 }
 
-/// A complete file that is closed, so that any number of them can wait for their names. Dropped before that, it leaves
-/// nothing.
+/// A complete file that waits for its name. Dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// Held against other writers.
+    Open(NewFile),
+    /// One of so many that they cannot all be open.
+    Closed(ClosedFile),
+}
+
+impl Waiting {
+    /// Where the file will stand.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Waiting::Open(file) => &file.path,
+            Waiting::Closed(file) => &file.path,
+        }
+    }
+
+    /// Closes the file until it gets its name.
+    ///
+    /// # Errors
+    /// The operating system's, or another writer took its place.
+    pub(crate) fn close(self) -> Result<Waiting, Error> {
+        match self {
+            Waiting::Open(file) => file.close().map(Waiting::Closed),
+            closed => Ok(closed),
+        }
+    }
+
+    /// Gives the file its final name.
+    ///
+    /// # Errors
+    /// As for [`NewFile::publish`].
+    pub(crate) fn publish(self) -> Result<(), Error> {
+        self.open()?.publish()
+    }
+
+    /// Gives several files their final names, as [`NewFile::publish_all`] does.
+    ///
+    /// # Errors
+    /// As for [`NewFile::publish`], for the first that fails.
+    pub(crate) fn publish_all(files: Vec<Waiting>) -> Result<Vec<PathBuf>, Error> {
+        NewFile::publish_each(files.into_iter().map(Waiting::open))
+    }
+
+    fn open(self) -> Result<NewFile, Error> {
+        match self {
+            Waiting::Open(file) => Ok(file),
+            Waiting::Closed(file) => file.reopen(),
+        }
+    }
+}
+
+/// A complete file that is closed, so that any number of them can wait for their names.
 ///
 /// While it waits nothing holds it, so a writer that is told to begin anew takes its place. That is found out before it
 /// gets its name, and what took the place is left alone.
@@ -222,27 +286,6 @@ pub(crate) struct ClosedFile {
 }
 
 impl ClosedFile {
-    /// Where the file will stand.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Gives the file its final name.
-    ///
-    /// # Errors
-    /// As for [`NewFile::publish`].
-    pub(crate) fn publish(self) -> Result<(), Error> {
-        self.reopen()?.publish()
-    }
-
-    /// Gives several files their final names, as [`NewFile::publish_all`] does. One of them is open at a time.
-    ///
-    /// # Errors
-    /// As for [`NewFile::publish`], for the first that fails.
-    pub(crate) fn publish_all(files: Vec<ClosedFile>) -> Result<Vec<PathBuf>, Error> {
-        NewFile::publish_each(files.into_iter().map(ClosedFile::reopen))
-    }
-
     /// Takes hold of the file again.
     fn reopen(mut self) -> Result<NewFile, Error> {
         let place = self.place.as_deref().expect("opened once");
@@ -302,6 +345,18 @@ fn keep(path: &Path) -> Result<TempPath, Error> {
     // Some file systems have no second names; there the file is set aside under another one.
     let kept = linked.or_else(|_| builder.make_in(folder, |second| std::fs::rename(path, second)));
     kept.map(NamedTempFile::into_temp_path).map_err(|error| Error::io(path, "keep what is replaced", &error))
+}
+
+/// Publishes a file, of whose name's old file there is this second name, and adds it to those that are `done`; where that
+/// fails, the old file is to be had by its name or is added.
+fn replace(file: NewFile, kept: Option<TempPath>, done: &mut Vec<(PathBuf, Option<TempPath>)>) -> Result<(), Error> {
+    let path = file.path.clone();
+    let published = file.publish();
+    // Where files cannot have second names, the old one has but that.
+    if published.is_ok() || (kept.is_some() && !path.exists()) {
+        done.push((path, kept));
+    }
+    published
 }
 
 /// Undoes what was published before `error` came, each a file's name and the second name of what it replaced. What cannot
@@ -411,6 +466,25 @@ mod tests {
         let error = clear(partial, file, hold).unwrap_err();
         assert!(error.kind() == ErrorKind::Exists && partial.exists());
         error.to_string().rsplit_once("run.cdt.partial: ").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn what_was_to_be_replaced_is_there_when_that_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.cdt");
+        for has_second_names in [true, false] {
+            fs::write(&path, "the old one").unwrap();
+            let file = NewFile::create(&path, "trace", true).unwrap();
+            fs::remove_file(folder.path().join("run.cdt.partial")).unwrap();
+            let second = folder.path().join("run.cdt.replaced");
+            if has_second_names { fs::hard_link(&path, &second) } else { fs::rename(&path, &second) }.unwrap();
+            let mut done = Vec::new();
+            let error = replace(file, Some(TempPath::try_from_path(second).unwrap()), &mut done).unwrap_err();
+            let error = take_back(done, error).to_string();
+            assert!(error.contains("another writer") && !error.contains("taken back"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "the old one");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Bringing back what is whole of a trace that has no end or a damaged one: every block up to there, and a record of what
 //! is lost. [`Recovery`] says which bytes it needs next and does no I/O.
 
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
 use cdt_schema::{Digest, Tick};
 
-use crate::file::unreadable;
+use crate::file::{open_regular, unreadable};
 use crate::follow::{Follower, Section};
 use crate::index_writer::{SectionWriter, SegmentCopy};
 use crate::locks::try_share;
@@ -247,18 +247,12 @@ fn nothing(kind: ErrorKind, why: &str) -> Error {
 /// The file cannot be read, is no trace of this version, has no whole block or has a writer at work on it; the output cannot
 /// be written or is the very file that is read; or the work was stopped. Nothing is left behind.
 pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> Result<(Finished, Recovered), Error> {
-    let file = File::open(path).map_err(|error| Error::io(path, "open the trace", &error))?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(Error::new(ErrorKind::Io, format!("{}: this is a folder, not a trace", path.display())));
-    }
+    let file = open_regular(path)?;
     if let Err(TryLockError::WouldBlock) = try_share(&file) {
         let rule = "its writer is still at work; wait for it, or follow it with `cdt health --follow`";
         return Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", path.display())));
     }
-    if std::fs::canonicalize(out).is_ok_and(|out| std::fs::canonicalize(path).is_ok_and(|path| path == out)) {
-        let rule = "this is what is read; the recovered trace needs another name";
-        return Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", out.display())));
-    }
+    NewFile::is_not_over(out, path)?;
     let len = file.size().map_err(|error| Error::io(path, "tell the trace's length", &error))?;
     let mut recovery = Recovery::new();
     let mut unfinished: Option<NewFile> = None;

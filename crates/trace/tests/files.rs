@@ -126,9 +126,9 @@ fn several_traces_get_their_names_together_or_not_at_all() {
 fn a_trace_whose_place_was_taken_while_it_waited_takes_nobodys() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
-    let finished = |name: &str| create(&path(name), false).unwrap().complete("complete").unwrap();
+    let finished = |name: &str| create(&path(name), false).unwrap().complete("complete").unwrap().close().unwrap();
     let waiting = vec![finished("a.cdt"), finished("b.cdt"), finished("c.cdt")];
-    // A complete trace is closed, so a writer that is told to begin anew does.
+    // They are closed, so a writer that is told to begin anew does.
     let other = create(&path("b.cdt"), true).unwrap();
     let message = "b.cdt.partial: another writer took the place of the unfinished trace";
     assert_eq!(refused(Finished::publish_all(waiting), &folder), (ErrorKind::Exists, message.to_owned()));
@@ -351,7 +351,7 @@ fn writers_that_clear_one_place_together_lose_no_file() {
             let all: Vec<_> = (0..4).map(|_| scope.spawn(begin)).collect();
             all.into_iter().filter_map(|one| one.join().unwrap()).collect::<Vec<_>>()
         });
-        assert!(begun.len() <= 1, "{} writers hold one place", begun.len());
+        assert_eq!(begun.len(), 1, "so many writers hold one place");
         for writer in begun {
             writer.finish("complete").unwrap();
             Trace::open(&path).unwrap();

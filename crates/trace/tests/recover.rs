@@ -228,7 +228,7 @@ fn files_are_recovered_beside_and_never_over_what_is_read() {
     assert_eq!(recovered.loss.map(|loss| (loss.from, loss.to)), Some((Tick(16), Some(Tick(99)))));
 
     let message = refused(recover(&path("damaged.cdt"), &path("damaged.cdt"), true, &Unwatched), folder.path());
-    let rule = "damaged.cdt: this is what is read; the recovered trace needs another name";
+    let rule = "damaged.cdt: this is what is read, which nothing may take the place of; choose another name";
     assert_eq!(message, (ErrorKind::Exists, rule.to_owned()));
     let (kind, _) = refused(recover(&path("damaged.cdt"), &path("run.cdt"), false, &Unwatched), folder.path());
     assert_eq!(kind, ErrorKind::Exists);

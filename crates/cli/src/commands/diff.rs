@@ -78,8 +78,9 @@ fn side(value: &Option<cdt_projections::Value>) -> String {
 pub fn command(name: &str, comparison: &args::Comparison) -> String {
     let path = |path: &std::path::Path| {
         let name = path.display().to_string();
-        // An unfinished trace will have another name by then.
-        text::quoted(name.strip_suffix(".partial").unwrap_or(&name))
+        // An unfinished trace will have another name by then; and what begins like a flag must not be taken for one.
+        let name = name.strip_suffix(".partial").unwrap_or(&name);
+        text::quoted(&if name.starts_with('-') { format!("./{name}") } else { name.to_owned() })
     };
     let mut command = format!("cdt {name} {} {}", path(&comparison.reference), path(&comparison.candidate));
     let mut add = |flag: &str, value: &str| command.push_str(&format!(" {flag} {}", text::quoted(value)));

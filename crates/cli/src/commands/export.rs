@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::open;
-use super::query::{in_trace, loss_within};
+use super::query::{in_trace, loss_within, silence_workers};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -41,6 +41,7 @@ struct FileJson {
 /// Writes a trace in another program's format.
 pub fn export(args: &args::Export, terminal: &Terminal) -> Result<Exit, Failure> {
     let trace = Arc::new(open(&args.trace)?);
+    NewFile::is_not_over(&args.output, &args.trace)?;
     let loss = loss_within(trace.index(), args.ticks);
     let (files, note) = match args.format {
         args::ExportFormat::Parquet => (tables(&trace, RowFormat::Parquet, args)?, None),
@@ -75,6 +76,7 @@ fn tables(trace: &Arc<Trace>, format: RowFormat, args: &args::Export) -> Result<
     };
     let (tables, window, overwrite) = (args.table.clone(), args.ticks, args.force);
     let how = TableExport { tables, window, format, destination, overwrite };
+    silence_workers();
     let bar = Bar::new("exporting");
     let exported = export_tables(trace, &how, &bar).map_err(|error| in_trace(&args.trace, &error))?;
     let file = |table: cdt_projections::sql::ExportedTable| FileJson {

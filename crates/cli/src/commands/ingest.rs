@@ -126,7 +126,11 @@ pub struct ImportJson {
 
 /// Turns a text log into a trace.
 pub fn import(args: &args::Import, terminal: &Terminal) -> Result<Exit, Failure> {
-    let format = args.format.clone().or_else(|| args.format_string.clone().map(LogFormat::Lines));
+    let in_own_words = args
+        .format_string
+        .clone()
+        .map(|format| LogFormat::Lines(if args.skip_other_lines { format.skipping_others() } else { format }));
+    let format = args.format.clone().or(in_own_words);
     let format = format.expect("one of the two is required");
     let how = Import { format: &format, out: &args.out, overwrite: args.force, truncated_tail: args.truncated_tail };
     let report = {

@@ -21,10 +21,18 @@ use crate::watch::Bar;
 /// Asks a trace in SQL, or lists its tables.
 pub fn query(args: &args::Query, terminal: &Terminal) -> Result<Exit, Failure> {
     let trace = Arc::new(open(&args.trace)?);
+    if let Some(path) = &args.output {
+        NewFile::is_not_over(path, &args.trace)?;
+    }
     let loss = loss_within(trace.index(), args.ticks);
     let format = if args.json { args::QueryFormat::Json } else { args.format };
     match &args.sql {
-        None => print_tables(&trace, format == args::QueryFormat::Json, terminal)?,
+        None if format.rows().is_none_or(|format| format == RowFormat::Json) => {
+            print_tables(&trace, format == args::QueryFormat::Json, terminal)?;
+        }
+        None => {
+            return Err(Failure("--format is for rows; give a query, or --json to list the tables as JSON".to_owned()));
+        }
         Some(sql) => {
             silence_workers();
             let query = Query::start(trace.clone(), sql, args.ticks).map_err(|error| in_trace(&args.trace, &error))?;
@@ -42,7 +50,7 @@ pub fn query(args: &args::Query, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// Leaves a panic of polars' threads to the error that it becomes.
-fn silence_workers() {
+pub fn silence_workers() {
     let tell = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         if thread::current().name() == Some("main") {

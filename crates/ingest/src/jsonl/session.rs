@@ -26,6 +26,9 @@ pub(super) const TRUNCATED: &str = "truncated";
 const MAX_RUNS: usize = 65_536;
 /// Most runs that are open at once. Each has a file, of which many systems give a process 256.
 const MAX_OPEN_RUNS: usize = 200;
+/// Most complete traces that stay open, which holds them against other writers, until all get their names. The others are
+/// closed meanwhile.
+const MAX_HELD: usize = 16;
 
 /// Where the traces of a session go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +116,7 @@ pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<F
         name: input.name().to_owned(),
         runs: BTreeMap::new(),
         open_runs: 0,
+        completed: 0,
         faults: Faults::default(),
         ended: false,
     };
@@ -181,6 +185,8 @@ struct Session<'a> {
     runs: BTreeMap<String, RunState>,
     /// How many of the runs are open.
     open_runs: usize,
+    /// Complete traces so far, of which the first ones stay open.
+    completed: usize,
     faults: Faults,
     ended: bool,
 }
@@ -499,6 +505,8 @@ impl Session<'_> {
             writer.record_loss(loss)?;
         }
         let finished = writer.complete(reason)?;
+        let finished = if self.completed < MAX_HELD { finished } else { finished.close()? };
+        self.completed += 1;
         self.runs.insert(id.to_owned(), RunState::Complete { finished, ticks: u64::from(ticks), loss });
         Ok(())
     }

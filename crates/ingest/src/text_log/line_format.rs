@@ -16,6 +16,7 @@ const MAX_OPTIONAL: usize = 32;
 pub struct LineFormat {
     text: String,
     parts: Vec<Part>,
+    skips_others: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +48,21 @@ impl LineFormat {
     pub fn parse(text: &str) -> Result<LineFormat, String> {
         let mut parser = Parser { text, at: 0, names: BTreeSet::new(), optional: 0, is_open: false };
         let parts = parser.parts(false)?;
-        let format = LineFormat { text: text.to_owned(), parts };
+        let format = LineFormat { text: text.to_owned(), parts, skips_others: false };
         if format.fields(0).next().is_none() {
             return Err("a format string has at least one field that all lines have, like {pc:hex4}".to_owned());
         }
         Ok(format)
+    }
+
+    /// The same, but lines that look like none of the log are left out, and no errors.
+    pub fn skipping_others(self) -> LineFormat {
+        LineFormat { skips_others: true, ..self }
+    }
+
+    /// Whether lines that look like none of the log are left out.
+    pub(super) fn skips_others(&self) -> bool {
+        self.skips_others
     }
 
     /// The fields of the state, where the lines have these optional parts.

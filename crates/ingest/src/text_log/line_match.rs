@@ -46,6 +46,7 @@ impl fmt::Display for Expected<'_> {
 pub(super) fn read(parts: &[Part], line: &str) -> Reading {
     let head = parts.split(|part| *part == Part::Skip).next().unwrap_or_default();
     let begins_with_value = matches!(first_told(head), Some(Part::Value(_)));
+    let indent = line.len() - line.trim_start().len();
     let needed = match first_told(parts) {
         Some(Part::Text(text)) if text.contains(char::is_alphanumeric) => LIKENESS_OF_A_WORD,
         _ => LIKENESS,
@@ -55,7 +56,7 @@ pub(super) fn read(parts: &[Part], line: &str) -> Reading {
     let mut first_miss = None;
     for start in std::iter::once(0).chain(starts.skip_while(|&at| at == 0)) {
         attempt.restart(start);
-        let is_prefixed = begins_with_value && !line[..start].trim_start().is_empty();
+        let is_prefixed = begins_with_value && start > indent;
         match attempt.line(parts) {
             Ok(()) if !is_prefixed => return Reading::Instruction(attempt.instruction()),
             Ok(()) => return malformed(first_miss.expect("the line's beginning was tried first")),
@@ -127,6 +128,16 @@ fn may_be_next(parts: &[Part], text: &str) -> bool {
     }
 }
 
+/// Whether a text goes on with the number in front of it: 3 is no value of `3.7`, `3,000`, `3_000`, `3e5` or `0x1F`, but of
+/// `3ms`.
+fn goes_on(text: &str) -> bool {
+    let digit_behind = |marks: &[char], is_digit: fn(&char) -> bool| {
+        let rest = text.strip_prefix(marks).unwrap_or_default();
+        rest.trim_start_matches(['+', '-']).starts_with(|c: char| is_digit(&c))
+    };
+    digit_behind(&['.', ',', '_', 'e', 'E'], char::is_ascii_digit) || digit_behind(&['x', 'X'], char::is_ascii_hexdigit)
+}
+
 /// A line matched from one of its bytes on.
 struct Attempt<'a> {
     line: &'a str,
@@ -158,7 +169,7 @@ impl<'a> Attempt<'a> {
     /// Matches all parts, after which nothing but spaces may come.
     fn line(&mut self, parts: &'a [Part]) -> Result<(), Miss<'a>> {
         let mut segments = parts.split(|part| *part == Part::Skip);
-        self.parts(segments.next().unwrap_or_default())?;
+        self.parts(segments.next().unwrap_or_default(), &[])?;
         let mut segments = segments.peekable();
         self.is_past_head = segments.peek().is_some();
         while let Some(segment) = segments.next() {
@@ -182,7 +193,7 @@ impl<'a> Attempt<'a> {
         for at in places.filter(|&at| at == begin || !is_amid_spaces(self.line, at)) {
             (self.at, self.fits, self.is_behind_value, self.optional) = (at, fits, false, optional);
             self.values.truncate(values);
-            let matched = self.parts(parts).and_then(|()| if last { self.end() } else { Ok(()) });
+            let matched = self.parts(parts, &[]).and_then(|()| if last { self.end() } else { Ok(()) });
             let Err((miss, expected)) = matched else { return Ok(()) };
             if at == begin {
                 best = (self.fits, (if self.fits > fits { miss } else { begin }, expected));
@@ -194,11 +205,15 @@ impl<'a> Attempt<'a> {
         Err(best.1)
     }
 
-    fn parts(&mut self, parts: &'a [Part]) -> Result<(), Miss<'a>> {
-        parts.iter().try_for_each(|part| self.part(part))
+    /// Matches parts, and looks at those `behind` the last one for what may follow on it.
+    fn parts(&mut self, parts: &'a [Part], behind: &'a [Part]) -> Result<(), Miss<'a>> {
+        (1..).zip(parts).try_for_each(|(next, part)| {
+            let rest = &parts[next..];
+            self.part(part, if rest.is_empty() { behind } else { rest })
+        })
     }
 
-    fn part(&mut self, part: &'a Part) -> Result<(), Miss<'a>> {
+    fn part(&mut self, part: &'a Part, behind: &'a [Part]) -> Result<(), Miss<'a>> {
         let is_behind_value = std::mem::take(&mut self.is_behind_value);
         match part {
             Part::Text(text) => {
@@ -217,8 +232,11 @@ impl<'a> Attempt<'a> {
                 self.fits += usize::from(is_behind_value);
             }
             Part::Value(field) => {
-                let Some((value, len)) = field.notation.read(self.rest()) else {
-                    self.fits += usize::from(field.notation.number_len(self.rest()).is_some());
+                let rest = self.rest();
+                let read = field.notation.read(rest);
+                let is_whole = |len: usize| !goes_on(&rest[len..]) || may_be_next(behind, &rest[len..]);
+                let Some((value, len)) = read.filter(|(_, len)| is_whole(*len)) else {
+                    self.fits += usize::from(field.notation.number_len(rest).is_some());
                     return Err((self.at, Expected::Value(field)));
                 };
                 self.at += len;
@@ -229,7 +247,7 @@ impl<'a> Attempt<'a> {
             Part::Optional(number, parts) => {
                 let (at, fits, values) = (self.at, self.fits, self.values.len());
                 self.is_behind_value = is_behind_value;
-                if self.parts(parts).is_ok() {
+                if self.parts(parts, behind).is_ok() {
                     self.optional |= 1 << number;
                 } else {
                     (self.at, self.fits, self.is_behind_value) = (at, fits, is_behind_value);

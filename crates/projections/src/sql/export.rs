@@ -92,6 +92,7 @@ fn export_table<S>(
 where
     S: Source + Send + Sync + 'static,
 {
+    NewFile::is_not_over(path, trace.name())?;
     let mut file = NewFile::create(path, "table", how.overwrite)?;
     let query = Query::of_table(trace.clone(), table, how.window);
     let mut query = query.map_err(|error| QueryError::failed(&error))?;

@@ -81,6 +81,56 @@ fn equalities(on: &Expr) -> bool {
     }
 }
 
+/// Polars takes windows over rows that are being grouped within each group, and what stands beside an aggregate without GROUP BY
+/// for every row.
+pub(super) fn grouping(select: &Select) -> ControlFlow<String> {
+    let items = || select.projection.iter();
+    if has_keys(select) {
+        let is_window = |function: &Function| function.over.is_some();
+        return match items().find(|item| calls(item, is_window).is_some()) {
+            None => ControlFlow::Continue(()),
+            Some(item) => ControlFlow::Break(format!("{item}: group in a subquery, and take the window over its rows")),
+        };
+    }
+    let is_aggregate = |function: &Function| {
+        function.over.is_none() && name_of(function).is_some_and(|name| AGGREGATES.contains(&name.as_str()))
+    };
+    let Some(aggregate) = items().find_map(|item| calls(item, is_aggregate)) else { return ControlFlow::Continue(()) };
+    let is_of_rows = |item: &&SelectItem| {
+        let is_wildcard = matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        is_wildcard || (calls(item, is_aggregate).is_none() && visit_expressions(*item, is_column).is_break())
+    };
+    match items().find(is_of_rows) {
+        None => ControlFlow::Continue(()),
+        Some(item) => {
+            ControlFlow::Break(format!("{item} beside {aggregate}: say of which rows, with GROUP BY or OVER ()"))
+        }
+    }
+}
+
+/// The first such call in an item.
+fn calls(item: &SelectItem, is_such: impl Fn(&Function) -> bool) -> Option<String> {
+    let found = visit_expressions(item, |expr: &Expr| match expr {
+        Expr::Function(function) if is_such(function) => ControlFlow::Break(function.to_string()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.break_value()
+}
+
+fn is_column(expr: &Expr) -> ControlFlow<()> {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+fn has_keys(select: &Select) -> bool {
+    match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(keys, _) => !keys.is_empty(),
+    }
+}
+
 /// Rows that were grouped are ordered by what they hold now: polars takes `count(*)` anew there, and of `DISTINCT` rows any
 /// that it met.
 pub(super) fn ordering(query: &Query) -> ControlFlow<String> {
@@ -101,11 +151,7 @@ pub(super) fn ordering(query: &Query) -> ControlFlow<String> {
 }
 
 fn is_grouped(select: &Select) -> bool {
-    let by_keys = match &select.group_by {
-        GroupByExpr::All(_) => true,
-        GroupByExpr::Expressions(keys, _) => !keys.is_empty(),
-    };
-    by_keys || matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)))
+    has_keys(select) || matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)))
 }
 
 /// Whether it names a column of the answer, or numbers one.
@@ -172,10 +218,6 @@ fn has_column(arguments: &FunctionArguments) -> bool {
     let stands_for_rows = |argument: &FunctionArg| {
         let FunctionArg::Unnamed(argument) = argument else { return false };
         matches!(argument, FunctionArgExpr::Wildcard | FunctionArgExpr::QualifiedWildcard(_))
-    };
-    let is_column = |expr: &Expr| match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
     };
     list.args.iter().any(stands_for_rows) || visit_expressions(arguments, is_column).is_break()
 }

@@ -58,10 +58,15 @@ impl VisitorMut for Parts<'_> {
     type Break = String;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
+        let names = query.with.iter().flat_map(|with| &with.cte_tables).map(|table| &table.alias.name.value);
+        if let Some(name) = names.into_iter().find(|name| self.tables.contains(&name.as_str())) {
+            return ControlFlow::Break(format!("WITH {name}: a table of the trace has that name; choose another"));
+        }
         refused::ordering(query)
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        refused::grouping(select)?;
         select.from.iter().try_for_each(|from| refused::joins(&from.joins))
     }
 
@@ -156,6 +161,11 @@ mod tests {
                 "SELECT sum(CASE WHEN x > 1 THEN 1 ELSE y END) FROM state",
                 "SELECT sum(CASE WHEN x > 1 THEN CAST(1 AS BIGINT) ELSE y END) FROM state",
             ),
+            ("SELECT x, max(y) OVER () - y AS rest FROM state", "SELECT x, max(y) OVER () - y AS rest FROM state"),
+            (
+                "SELECT 1 AS one, max(y) - min(y) AS span FROM state",
+                "SELECT 1 AS one, max(y) - min(y) AS span FROM state",
+            ),
             ("SELECT sum(x) OVER (PARTITION BY y) FROM state", "SELECT sum(x) OVER (PARTITION BY y) FROM state"),
             (
                 "SELECT DISTINCT s.x FROM state s ORDER BY x, s.x, 1",
@@ -187,6 +197,11 @@ mod tests {
             ("SELECT x FROM (SELECT x FROM state GROUP BY x ORDER BY max(tick) LIMIT 1) a", "order by the name"),
             ("SELECT x, count(*) AS n FROM state GROUP BY x ORDER BY n, tick", "ORDER BY tick"),
             ("SELECT DISTINCT x FROM state ORDER BY tick", "ORDER BY tick"),
+            ("WITH state AS (SELECT 5 AS tick) SELECT tick FROM state", "WITH state: a table of the trace"),
+            ("SELECT x, row_number() OVER (ORDER BY x) FROM state GROUP BY x", "group in a subquery"),
+            ("SELECT x, sum(count(*)) OVER () FROM state GROUP BY x", "group in a subquery"),
+            ("SELECT x, max(y) FROM state", "x beside max(y)"),
+            ("SELECT *, count(*) AS n FROM state", "* beside count(*)"),
             ("SELECT sum(1) FROM state", "for one row"),
             ("SELECT 1 + Count(CAST(1 AS BIGINT)) FROM state", "for one row"),
             ("SELECT avg(x) OVER (ORDER BY tick) FROM state", "leaves the ORDER BY"),
