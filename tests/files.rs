@@ -453,6 +453,40 @@ fn nothing_takes_the_place_of_what_is_read() {
     }
 }
 
+/// What has no room is named, and nothing half-written stands under a name of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_with_the_file_that_has_no_room() {
+    let folder = demo_traces();
+    std::fs::create_dir(folder.path().join("full")).unwrap();
+    let lines = [
+        "man -o full",
+        "demo --dir full",
+        "export reference.cdt --format jsonl -o full/a.jsonl",
+        "export reference.cdt --format mcap -o full/a.mcap",
+        "export reference.cdt --format parquet --table inputs --table entities.box -o full",
+        "query reference.cdt SELECT(tick),(elapsed)FROM(step) --format csv -o full/ticks.csv",
+        "query reference.cdt SELECT(tick)FROM(step) --format table --rows 3000 -o full/ticks.txt",
+        "bisect reference.cdt candidate.cdt -o full/report",
+        "finalize reference.jsonl.zst -o full/a.cdt",
+        "compact reference.cdt -o full/a.cdt",
+    ];
+    std::fs::copy(demo_capture("reference"), folder.path().join("reference.jsonl.zst")).unwrap();
+    let run = lines.map(|line| format!("echo '$ cdt {line}'; \"$0\" {} 2>&1; echo \"exit $?\"\n", quoted(line)));
+    let script = format!("mount -t tmpfs -o size=16k none full && {}find full", run.concat());
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_cdt")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(String::from_utf8([output.stdout, output.stderr].concat()).unwrap());
+}
+
+/// The words of a command line, as the shell takes them.
+fn quoted(line: &str) -> String {
+    line.split_whitespace().map(|word| format!("'{word}' ")).collect()
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interrupted_follower_says_what_it_knows() {

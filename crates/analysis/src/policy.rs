@@ -136,7 +136,7 @@ impl Policy {
     /// # Errors
     /// Where the text is not a policy, and what was expected.
     pub fn from_toml(text: &str) -> Result<Policy, Error> {
-        let file: PolicyFile = toml::from_str(text).map_err(|error| Error::policy(error.to_string().trim_end()))?;
+        let file: PolicyFile = toml::from_str(text).map_err(|error| Error::policy(with_place(text, &error)))?;
         file.policy().map_err(Error::policy)
     }
 
@@ -156,6 +156,14 @@ impl Policy {
         }
         lines
     }
+}
+
+/// What is wrong with a TOML file and where, in one line.
+fn with_place(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().replace('\n', ": ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return message };
+    let (line, column) = (before.split('\n').count(), before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    format!("line {line}, column {column}: {message}")
 }
 
 #[derive(Deserialize)]

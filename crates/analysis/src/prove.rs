@@ -1,6 +1,8 @@
 //! Would this comparison have seen it? Single faults are planted in copies of the candidate, in every compared field, and
 //! the very comparison that was asked for has to see each of them.
 
+use std::ops::Range;
+
 use cdt_schema::{ChannelSet, Path, Rows, Tick};
 use cdt_trace::{Source, Totals, Trace, Unwatched, Watch, splice};
 use schemars::JsonSchema;
@@ -147,6 +149,12 @@ pub fn prove<R: Source, C: Source>(
     Ok(report)
 }
 
+/// The ticks from the first of a block to its last.
+fn ticks_of<S: Source>(trace: &Trace<S>, block: usize) -> impl Iterator<Item = Tick> + Clone {
+    let entry = trace.index().blocks[block];
+    (entry.first_tick.0..=entry.last_tick.0).map(Tick)
+}
+
 struct Prover<'a, R, C> {
     reference: &'a Trace<R>,
     candidate: &'a Trace<C>,
@@ -163,19 +171,15 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
     fn field(&mut self, table: &TableRules, fault: &Fault, blocks: &[usize], watch: &dyn Watch) -> Result<(), Error> {
         let what = fault.name(self.candidate.layout(), table);
         let mut of_field = FieldProof { what: what.clone(), fault: fault.sort(), planted: 0, killed: 0 };
-        let mut taken = Vec::new();
         for place in 0..PLACES {
             if watch.cancelled() {
                 return Err(Error::cancelled());
             }
-            // An early, a middle and a late part of the run; a short one has no parts.
-            let part = |part: usize| blocks.len() * part / PLACES;
-            let near = if blocks.len() < PLACES { blocks } else { &blocks[part(place)..part(place + 1)] };
-            let plant = |at: PairedTick, pair: Pair<'_>| {
-                if taken.contains(&at) { None } else { fault.plant(table, pair, Among::Agreeing) }
-            };
-            let Some((at, block, rows)) = self.find(near, plant)? else { continue };
-            taken.push(at);
+            // An early, a middle and a late part of the ticks.
+            let start = |part: usize| self.ticks_in(blocks) * part / PLACES;
+            let plant = |_: PairedTick, pair: Pair<'_>| fault.plant(table, pair, Among::Agreeing);
+            let found = self.find(blocks, start(place)..start(place + 1), plant)?;
+            let Some((at, block, rows)) = found else { continue };
             of_field.planted += 1;
             if self.saw(table, fault, at, block, &rows)? {
                 of_field.killed += 1;
@@ -185,7 +189,9 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
             }
         }
         if of_field.planted == 0 {
-            let could = self.find(blocks, |_, pair| fault.is_possible(table, pair).then_some(()))?.is_some();
+            let everywhere = 0..self.ticks_in(blocks);
+            let could =
+                self.find(blocks, everywhere, |_, pair| fault.is_possible(table, pair).then_some(()))?.is_some();
             let why = if could { WhyNotPlanted::NeverAgrees } else { WhyNotPlanted::NoOtherValue };
             self.proof.not_planted.push(NotPlanted { what, fault: fault.sort(), why });
             return Ok(());
@@ -217,15 +223,26 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
         Ok(found)
     }
 
-    /// The first moment in some blocks at which something is found, its block, and what was found.
+    /// How many ticks some of the candidate's blocks have between them, those left out within a block among them.
+    fn ticks_in(&self, blocks: &[usize]) -> usize {
+        blocks.iter().map(|block| ticks_of(self.candidate, *block).count()).sum()
+    }
+
+    /// The first moment at which something is found, its block, and what was found, in a part of the ticks of some blocks, which
+    /// are counted from 0 through all of those blocks.
     fn find<T>(
         &mut self,
         blocks: &[usize],
+        part: Range<usize>,
         mut found: impl FnMut(PairedTick, Pair<'_>) -> Option<T>,
     ) -> Result<Option<(PairedTick, usize, T)>, Error> {
+        let mut before = 0;
         for &block in blocks {
-            let entry = self.candidate.index().blocks[block];
-            let ticks = (entry.first_tick.0..=entry.last_tick.0).map(Tick);
+            let ticks = ticks_of(self.candidate, block);
+            let skipped = part.start.saturating_sub(before);
+            let taken = part.end.saturating_sub(before).saturating_sub(skipped);
+            before += ticks.clone().count();
+            let ticks = ticks.skip(skipped).take(taken);
             for at in ticks.filter_map(|tick| self.plan.pairing.of_candidate(tick)) {
                 let Some(pair) = self.lens.pair(at, ChannelSet::ALL)? else { continue };
                 if let Some(found) = found(at, pair) {

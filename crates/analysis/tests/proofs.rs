@@ -94,6 +94,18 @@ fn a_field_that_is_off_in_every_tick_hides_no_other() {
 }
 
 #[test]
+fn a_short_run_is_proven_in_all_its_parts() {
+    let run = |fault: &dyn Fn(u32) -> bool| {
+        let off = |tick: u32, plain: &mut PlainTick| plain.score += u32::from(fault(tick));
+        open(write_plain(30, Options::LIVE, off))
+    };
+    // Right at its beginning and near its end: one fault for each of the two parts.
+    let proof = proof(&run(&|_| false), &run(&|tick| tick > 2 && tick != 25), &DiffOptions::default());
+    let score = proof.fields.iter().find(|field| field.what == "state.score").unwrap();
+    assert_eq!((score.planted, score.killed), (2, 2));
+}
+
+#[test]
 fn a_draw_too_many_in_every_tick_hides_no_fault_in_the_others() {
     let reference = open(write_full(60, 5, Options { block_ticks: 16, ..Options::LIVE }));
     let extra = |tick: &mut TickBuilder<'_>| {

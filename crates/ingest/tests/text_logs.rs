@@ -552,7 +552,10 @@ fn an_import_replaces_a_trace_only_when_asked() {
     assert_eq!(import_to(&out, true).unwrap().ticks, 1);
     assert_eq!(Trace::open(&out).unwrap().index().ticks(), 1);
     let refused = import_to(&log, true).unwrap_err();
-    assert!(refused.ends_with("this is what is read; a trace cannot take its place"), "{refused}");
+    assert!(
+        refused.ends_with("this is what is read, which nothing may take the place of; choose another name"),
+        "{refused}"
+    );
     assert_eq!(LogFormat::from_name("text"), None, "such a format has a string and no name");
 }
 

@@ -1,6 +1,7 @@
 //! A trace as an MCAP file: a topic for each table, a JSON message for each of its ticks.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::io::{Seek, Write};
 
@@ -38,7 +39,7 @@ impl fmt::Display for McapFault {
     }
 }
 
-impl std::error::Error for McapFault {}
+impl Error for McapFault {}
 
 impl From<cdt_trace::Error> for McapFault {
     fn from(error: cdt_trace::Error) -> McapFault {
@@ -48,7 +49,9 @@ impl From<cdt_trace::Error> for McapFault {
 
 impl From<McapError> for McapFault {
     fn from(error: McapError) -> McapFault {
-        McapFault::Write(error.to_string())
+        // It leaves the operating system's own words to its source.
+        let source = error.source().map(|source| format!(": {source}"));
+        McapFault::Write(format!("{error}{}", source.unwrap_or_default()))
     }
 }
 

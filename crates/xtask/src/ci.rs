@@ -1,5 +1,6 @@
 //! Everything that CI runs, as a list. A later step is a line.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -96,6 +97,15 @@ pub fn command(root: &Path, program: &str) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = if program == "cargo" { Command::new(cargo) } else { Command::new(program) };
     command.current_dir(root).envs(ENVIRONMENT.iter().copied());
+    // What cargo told this program of its own package: build scripts of other packages ask for the same names, and would run
+    // again, with all that depends on them, whenever cargo is called from here and then by hand.
+    let is_of_package = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    std::env::vars_os().filter(|(name, _)| is_of_package(name)).for_each(|(name, _)| {
+        command.env_remove(name);
+    });
     command
 }
 

@@ -101,7 +101,8 @@ fn targets(root: &Path) -> Result<Vec<String>, String> {
 
 /// Runs a target on one input.
 fn again(root: &Path, target: &str, input: &str) -> Outcome {
-    let binary = build(root)?.join(target);
+    build(root)?;
+    let binary = binaries()?.join(target);
     succeed(command(root, &binary.to_string_lossy()).arg(input))?;
     Ok(format!("{target} takes {input}"))
 }
@@ -109,9 +110,11 @@ fn again(root: &Path, target: &str, input: &str) -> Outcome {
 fn run(root: &Path, seconds: u32, targets: &[String]) -> Outcome {
     let seeds = format!("{FOLDER}/seeds");
     make_folder(root, &seeds)?;
-    let example = "run --quiet --locked --package cdt-testkit --example fuzz-seeds --";
-    succeed(command(root, "cargo").args(example.split_whitespace()).arg(&seeds))?;
-    let binaries = build(root)?;
+    let example = "build --quiet --locked --workspace --example fuzz-seeds";
+    succeed(command(root, "cargo").args(example.split_whitespace()))?;
+    let binaries = binaries()?;
+    succeed(command(root, &binaries.join("examples/fuzz-seeds").to_string_lossy()).arg(&seeds))?;
+    build(root)?;
     let mut children = Vec::new();
     for target in targets {
         match start(root, &binaries.join(target), target, seconds) {
@@ -143,13 +146,24 @@ fn run(root: &Path, seconds: u32, targets: &[String]) -> Outcome {
     if found.is_empty() { Ok(note) } else { Err(format!("{note}\n{}", found.join("\n"))) }
 }
 
-/// Builds every target and gives the folder of their binaries.
-fn build(root: &Path) -> Result<PathBuf, String> {
-    let this = std::env::current_exe().map_err(|error| format!("this program is nowhere: {error}"))?;
+/// Builds every target. It is the whole workspace with an example that is asked for, so that features are those of the tests
+/// and no dependency is built again.
+fn build(root: &Path) -> Result<(), String> {
     let mut cargo = command(root, "cargo");
-    cargo.args(["build", "--locked", "--package", "cdt-fuzz", "--bins"]);
-    succeed(cargo.env("RUSTC_WORKSPACE_WRAPPER", &this))?;
-    Ok(this.parent().ok_or("this program is in no folder")?.to_owned())
+    cargo.args(["build", "--locked", "--workspace", "--example", "as-tests"]);
+    for target in targets(root)? {
+        cargo.args(["--bin", &target]);
+    }
+    succeed(cargo.env("RUSTC_WORKSPACE_WRAPPER", this()?))
+}
+
+/// The folder that cargo puts binaries in: the one where this program stands.
+fn binaries() -> Result<PathBuf, String> {
+    Ok(this()?.parent().ok_or("this program is in no folder")?.to_owned())
+}
+
+fn this() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|error| format!("this program is nowhere: {error}"))
 }
 
 /// Starts a target. What it finds worth keeping is kept for the next run; the seeds are read beside it.

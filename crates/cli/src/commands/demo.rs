@@ -1,7 +1,9 @@
 //! `demo`: the main job on a recorded pair, by the very commands that a person would type.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use cdt_trace::NewFile;
 use clap::Parser;
 
 use super::run;
@@ -23,7 +25,9 @@ pub fn demo(args: &Demo, terminal: &Terminal) -> Result<Exit, Failure> {
     std::fs::create_dir_all(&args.dir).map_err(|error| fail(&args.dir, error))?;
     for (name, bytes) in CAPTURES {
         let path = args.dir.join(name);
-        std::fs::write(&path, bytes).map_err(|error| fail(&path, error))?;
+        let mut file = NewFile::create(&path, "capture", true)?;
+        file.write_all(bytes).map_err(|error| fail(&path, error))?;
+        file.publish()?;
     }
     terminal.print(
         "Two versions of a physics engine (rapier2d 0.20.0 and 0.23.0) drop the same sixty boxes for 3,000 ticks.\n\

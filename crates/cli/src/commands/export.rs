@@ -4,8 +4,9 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cdt_ingest::CaptureEnd;
+use cdt_ingest::{CaptureEnd, ErrorKind};
 use cdt_projections::Window;
+use cdt_projections::mcap::McapFault;
 use cdt_projections::sql::{RowFormat, TableDestination, TableExport, export_tables};
 use cdt_trace::{NewFile, Trace};
 use schemars::JsonSchema;
@@ -104,7 +105,13 @@ fn capture(trace: &Trace, args: &args::Export) -> Result<(Vec<FileJson>, Option<
     let mut file = NewFile::create(&args.output, "capture", args.force)?;
     let end = {
         let bar = Bar::new("exporting");
-        cdt_ingest::write_capture(trace, &mut BufWriter::new(&mut file), &bar)?
+        let written = cdt_ingest::write_capture(trace, &mut BufWriter::new(&mut file), &bar);
+        // What is wrong with the trace is told with the trace's name.
+        let is_named = |message: &str| message.starts_with(&args.trace.display().to_string());
+        written.map_err(|error| match error.to_string() {
+            message if error.kind() == ErrorKind::Io && !is_named(&message) => unwritten(&args.output, &message),
+            _ => error.into(),
+        })?
     };
     let path = published(file, &args.output)?;
     let note = (end == CaptureEnd::CutShort)
@@ -118,10 +125,18 @@ fn mcap(trace: &Trace, args: &args::Export) -> Result<Vec<FileJson>, Failure> {
     let mut file = NewFile::create(&args.output, "file", args.force)?;
     let count = {
         let bar = Bar::new("exporting");
-        cdt_projections::mcap::write_mcap(trace, args.ticks, &mut file, &bar)?
+        let written = cdt_projections::mcap::write_mcap(trace, args.ticks, &mut file, &bar);
+        written.map_err(|error| match &error {
+            McapFault::Write(_) => unwritten(&args.output, &error.to_string()),
+            _ => error.into(),
+        })?
     };
     let path = published(file, &args.output)?;
     Ok(vec![FileJson { path: path.display().to_string(), table: None, count, counted: "message" }])
+}
+
+fn unwritten(path: &Path, message: &str) -> Failure {
+    Failure(format!("{}: {message}", path.display()))
 }
 
 fn published(file: NewFile, path: &Path) -> Result<PathBuf, Failure> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::{panic, thread};
 
 use cdt_projections::Window;
-use cdt_projections::sql::{Query, QueryError, RowFormat, SqlColumn, SqlTable, sql_tables, write_rows};
+use cdt_projections::sql::{Query, QueryError, QueryErrorKind, RowFormat, SqlColumn, SqlTable, sql_tables, write_rows};
 use cdt_trace::{NewFile, Trace, TraceIndex};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -65,10 +65,11 @@ pub fn loss_within(index: &TraceIndex, window: Window) -> Vec<String> {
     index.loss.iter().filter(|loss| loss.touches(window.start, last)).map(ToString::to_string).collect()
 }
 
-/// An error of a query, with the trace in front unless it is named.
+/// An error of a query, with the trace in front unless it is named; what cannot be written is no fault of the trace.
 pub fn in_trace(path: &Path, error: &QueryError) -> Failure {
     let (path, message) = (path.display().to_string(), error.to_string());
-    Failure(if message.starts_with(&path) { message } else { format!("{path}: {message}") })
+    let is_whole = error.kind() == QueryErrorKind::Output || message.starts_with(&path);
+    Failure(if is_whole { message } else { format!("{path}: {message}") })
 }
 
 /// Writes all rows, to a file or to standard output.
@@ -77,7 +78,8 @@ fn write(mut query: Query, trace: &Trace, format: RowFormat, args: &args::Query)
     let failed = |error: QueryError| in_trace(&args.trace, &error);
     if let Some(path) = &args.output {
         let mut file = NewFile::create(path, "file", args.force)?;
-        write_rows(&mut query, format, BufWriter::new(&mut file), &bar).map_err(failed)?;
+        let written = write_rows(&mut query, format, BufWriter::new(&mut file), &bar);
+        written.map_err(|error| failed(error.writing(path)))?;
         file.sync().map_err(|error| Failure(format!("{}: cannot write the file: {error}", path.display())))?;
         trace.check_unchanged()?;
         return Ok(file.publish()?);

@@ -1,5 +1,6 @@
 //! `completions` and `man`: what a shell and a manual want to know of the command line.
 
+use cdt_trace::NewFile;
 use clap::CommandFactory;
 
 use crate::args::{self, Args};
@@ -23,7 +24,16 @@ pub fn man(args: &args::Man, terminal: &Terminal) -> Result<Exit, Failure> {
     };
     let failed = |error: std::io::Error| Failure(format!("{}: cannot write the manual: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(failed)?;
-    clap_mangen::generate_to(Args::command(), folder).map_err(failed)?;
+    let mut pages = Vec::new();
+    let mut all = Args::command().disable_help_subcommand(true);
+    all.build();
+    for command in std::iter::once(&all).chain(all.get_subcommands()).filter(|command| !command.is_hide_set()) {
+        let page = clap_mangen::Man::new(command.clone());
+        let mut file = NewFile::create(&folder.join(page.get_filename()), "manual page", true)?;
+        page.render(&mut file).and_then(|()| file.sync()).map_err(failed)?;
+        pages.push(file);
+    }
+    NewFile::publish_all(pages)?;
     Ok(Exit::Yes)
 }
 

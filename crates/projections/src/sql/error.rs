@@ -1,6 +1,7 @@
 //! Why a query gave no answer.
 
 use std::fmt;
+use std::path::Path;
 
 use polars::prelude::PolarsError;
 
@@ -61,6 +62,14 @@ impl QueryError {
     pub(super) fn no_query(why: &str) -> QueryError {
         let why = why.strip_prefix("sql parser error: ").unwrap_or(why);
         QueryError::new(QueryErrorKind::Sql, format!("this is no query: {why}"))
+    }
+
+    /// The same, with the file in front that could not be written if that is the fault.
+    pub fn writing(mut self, path: &Path) -> QueryError {
+        if self.kind == QueryErrorKind::Output {
+            self.message = format!("{}: {}", path.display(), self.message);
+        }
+        self
     }
 
     /// What sort of fault it is.

@@ -96,9 +96,10 @@ where
     let mut file = NewFile::create(path, "table", how.overwrite)?;
     let query = Query::of_table(trace.clone(), table, how.window);
     let mut query = query.map_err(|error| QueryError::failed(&error))?;
-    let rows = write_rows(&mut query, how.format, BufWriter::new(&mut file), watch)?;
-    file.sync().map_err(|error| {
-        QueryError::new(QueryErrorKind::Output, format!("{}: cannot write the table: {error}", path.display()))
-    })?;
+    let rows =
+        write_rows(&mut query, how.format, BufWriter::new(&mut file), watch).map_err(|error| error.writing(path))?;
+    let failed =
+        |error| QueryError::new(QueryErrorKind::Output, format!("cannot write the table: {error}")).writing(path);
+    file.sync().map_err(failed)?;
     Ok((file, rows))
 }

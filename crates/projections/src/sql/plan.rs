@@ -113,6 +113,7 @@ pub(super) fn check_arithmetic(plan: &IRPlan) -> PolarsResult<()> {
                 |schema| plan.expr_arena.get(at).to_dtype(&ToFieldContext::new(&plan.expr_arena, schema)).ok();
             let is_small = |data_type: &DataType| is_small(data_type, what);
             if let Some(small) = schemas.iter().filter_map(|schema| type_in(schema)).find(is_small) {
+                let what = what.describe();
                 let rule = format!("{what} in {small} may be past it, and would be wrong without a word");
                 let message = format!("{rule}; cast what goes in, as in CAST(x AS BIGINT) or AS HUGEINT");
                 return Err(PolarsError::ComputeError(message.into()));
@@ -122,17 +123,37 @@ pub(super) fn check_arithmetic(plan: &IRPlan) -> PolarsResult<()> {
     Ok(())
 }
 
-const ADDITION: &str = "a sum";
+/// What may be past the type that it is calculated in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arithmetic {
+    Addition,
+    Subtraction,
+    Multiplication,
+    SumOfRows,
+    Power,
+}
 
-fn arithmetic(expr: &AExpr, arena: &Arena<AExpr>) -> Option<&'static str> {
+impl Arithmetic {
+    fn describe(self) -> &'static str {
+        match self {
+            Arithmetic::Addition => "a sum",
+            Arithmetic::Subtraction => "a difference",
+            Arithmetic::Multiplication => "a product",
+            Arithmetic::SumOfRows => "a sum of rows",
+            Arithmetic::Power => "a power",
+        }
+    }
+}
+
+fn arithmetic(expr: &AExpr, arena: &Arena<AExpr>) -> Option<Arithmetic> {
     match expr {
-        AExpr::BinaryExpr { op: Operator::Plus, .. } => Some(ADDITION),
+        AExpr::BinaryExpr { op: Operator::Plus, .. } => Some(Arithmetic::Addition),
         // So polars writes `count(DISTINCT x)`: values without null.
         AExpr::BinaryExpr { op: Operator::Minus, left, .. } if is_distinct_count(arena.get(*left)) => None,
-        AExpr::BinaryExpr { op: Operator::Minus, .. } => Some("a difference"),
-        AExpr::BinaryExpr { op: Operator::Multiply, .. } => Some("a product"),
-        AExpr::Agg(IRAggExpr::Sum(_)) => Some("a sum of rows"),
-        AExpr::Function { function: IRFunctionExpr::Pow(_), .. } => Some("a power"),
+        AExpr::BinaryExpr { op: Operator::Minus, .. } => Some(Arithmetic::Subtraction),
+        AExpr::BinaryExpr { op: Operator::Multiply, .. } => Some(Arithmetic::Multiplication),
+        AExpr::Agg(IRAggExpr::Sum(_)) => Some(Arithmetic::SumOfRows),
+        AExpr::Function { function: IRFunctionExpr::Pow(_), .. } => Some(Arithmetic::Power),
         _ => None,
     }
 }
@@ -141,11 +162,11 @@ fn is_distinct_count(expr: &AExpr) -> bool {
     matches!(expr, AExpr::Agg(IRAggExpr::NUnique(_)))
 }
 
-fn is_small(data_type: &DataType, operation: &str) -> bool {
+fn is_small(data_type: &DataType, operation: Arithmetic) -> bool {
     match data_type {
         DataType::Int64 | DataType::Int128 | DataType::UInt128 => false,
         // Polars counts rows and characters in u32, from 0 on: `row_number()` is a sum.
-        DataType::UInt32 => operation != ADDITION,
+        DataType::UInt32 => operation != Arithmetic::Addition,
         other => other.is_integer(),
     }
 }

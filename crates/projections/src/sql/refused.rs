@@ -48,6 +48,14 @@ pub(super) fn name_of(function: &Function) -> Option<String> {
 /// `=` (`SQLContext::process_join`).
 pub(super) fn joins(joins: &[Join]) -> ControlFlow<String> {
     for join in joins {
+        // What has no `=` is a join of another sort to polars, which is not built in.
+        if let JoinOperator::Join(JoinConstraint::On(on)) | JoinOperator::Inner(JoinConstraint::On(on)) =
+            &join.join_operator
+            && !has_equality(on)
+        {
+            let rule = "ON takes at least one `=`, joined with the rest by AND";
+            return ControlFlow::Break(format!("{join}: {rule}; for all pairs, CROSS JOIN and WHERE"));
+        }
         let on = match &join.join_operator {
             JoinOperator::Left(JoinConstraint::On(on))
             | JoinOperator::LeftOuter(JoinConstraint::On(on))
@@ -69,6 +77,16 @@ pub(super) fn joins(joins: &[Join]) -> ControlFlow<String> {
         }
     }
     ControlFlow::Continue(())
+}
+
+/// Whether a condition has `=` in it, joined with the rest by AND.
+fn has_equality(on: &Expr) -> bool {
+    match on {
+        Expr::Nested(on) => has_equality(on),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => has_equality(left) || has_equality(right),
+        Expr::BinaryOp { op, .. } => *op == BinaryOperator::Eq,
+        _ => false,
+    }
 }
 
 /// Whether a condition is `=` alone, joined by AND.

@@ -171,7 +171,10 @@ mod tests {
                 "SELECT DISTINCT s.x FROM state s ORDER BY x, s.x, 1",
                 "SELECT DISTINCT s.x FROM state s ORDER BY x, s.x, 1",
             ),
-            ("SELECT * FROM state a JOIN state b ON a.x < b.x", "SELECT * FROM state a JOIN state b ON a.x < b.x"),
+            (
+                "SELECT * FROM state a JOIN state b ON a.x = b.x AND a.y < b.y",
+                "SELECT * FROM state a JOIN state b ON a.x = b.x AND a.y < b.y",
+            ),
         ] {
             assert_eq!(prepared(sql, &tables).as_deref(), Ok(expected), "{sql}");
         }
@@ -188,6 +191,8 @@ mod tests {
             ("SELECT * FROM TABLE(read_parquet('a'))", "is no table of the trace"),
             ("SELECT array_agg(x) OVER (PARTITION BY tick) FROM state", "use GROUP BY"),
             ("SELECT * FROM state a LEFT JOIN state b ON a.tick = b.tick AND a.x < b.x", "ON takes `=` alone"),
+            ("SELECT * FROM state a JOIN state b ON a.x < b.x AND (a.y > b.y)", "ON takes at least one `=`"),
+            ("SELECT * FROM state a INNER JOIN state b ON a.x = b.x OR a.y = b.y", "ON takes at least one `=`"),
             (
                 "SELECT (SELECT count(*) FROM state a ANTI JOIN state b ON (a.x != b.x)) FROM state",
                 "ON takes `=` alone",
