@@ -59,8 +59,8 @@ impl DiffFollower {
         let window = Window { start: self.from, end };
         let report = diff(reference, candidate, &DiffOptions { window, ..self.options.clone() }, watch)?;
         let lasts = report.episodes.counts.sustained > 0;
-        let whole_window = window_end.is_some() && end == window_end;
-        if lasts || whole_window || never_comparable(&report) {
+        // That all ticks of the window are there settles nothing: of any of them a loss may still be recorded.
+        if lasts || never_comparable(&report) {
             return Ok(Standing::Settled);
         }
         // What differs up to here may go on to differ; all before it healed.

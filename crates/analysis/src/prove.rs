@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use cdt_schema::{ChannelSet, Path, Rows, Tick};
-use cdt_trace::{Source, Totals, Trace, Unwatched, Watch, splice};
+use cdt_schema::{ChannelSet, Path, Rows};
+use cdt_trace::{BlockEntry, Source, Totals, Trace, Unwatched, Watch, splice};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::rules::TableRules;
 use crate::ticks::PairedTick;
 
 /// Places in the run where a fault of each sort is planted: early, in the middle, late.
-const PLACES: usize = 3;
+const PLACES: u64 = 3;
 /// Faults that were not seen and are listed.
 const LISTED: usize = 100;
 
@@ -138,21 +138,28 @@ pub fn prove<R: Source, C: Source>(
             prover.proof.not_planted.push(NotPlanted { what, fault: "any", why });
             continue;
         }
-        let blocks = prover.blocks_with(table)?;
+        let shared = prover.shared(table)?;
         for fault in faults {
             watch.progress(done, Some(total as u64));
             done += 1;
-            prover.field(table, fault, &blocks, watch)?;
+            prover.field(table, fault, &shared, watch)?;
         }
     }
     report.proof = Some(prover.proof);
     Ok(report)
 }
 
-/// The ticks from the first of a block to its last.
-fn ticks_of<S: Source>(trace: &Trace<S>, block: usize) -> impl Iterator<Item = Tick> + Clone {
-    let entry = trace.index().blocks[block];
-    (entry.first_tick.0..=entry.last_tick.0).map(Tick)
+/// Moments that are compared and whose candidate's ticks are in one block.
+struct Shared {
+    block: usize,
+    /// In the pairing.
+    positions: Range<u64>,
+}
+
+impl Shared {
+    fn count(&self) -> u64 {
+        self.positions.end - self.positions.start
+    }
 }
 
 struct Prover<'a, R, C> {
@@ -168,17 +175,14 @@ struct Prover<'a, R, C> {
 
 impl<R: Source, C: Source> Prover<'_, R, C> {
     /// Plants one sort of fault in several places.
-    fn field(&mut self, table: &TableRules, fault: &Fault, blocks: &[usize], watch: &dyn Watch) -> Result<(), Error> {
+    fn field(&mut self, table: &TableRules, fault: &Fault, shared: &[Shared], watch: &dyn Watch) -> Result<(), Error> {
         let what = fault.name(self.candidate.layout(), table);
         let mut of_field = FieldProof { what: what.clone(), fault: fault.sort(), planted: 0, killed: 0 };
+        let all: u64 = shared.iter().map(Shared::count).sum();
         for place in 0..PLACES {
-            if watch.cancelled() {
-                return Err(Error::cancelled());
-            }
-            // An early, a middle and a late part of the ticks.
-            let start = |part: usize| self.ticks_in(blocks) * part / PLACES;
-            let plant = |_: PairedTick, pair: Pair<'_>| fault.plant(table, pair, Among::Agreeing);
-            let found = self.find(blocks, start(place)..start(place + 1), plant)?;
+            // An early, a middle and a late part of what is compared.
+            let part = all * place / PLACES..all * (place + 1) / PLACES;
+            let found = self.find(shared, part, watch, |pair| fault.plant(table, pair, Among::Agreeing))?;
             let Some((at, block, rows)) = found else { continue };
             of_field.planted += 1;
             if self.saw(table, fault, at, block, &rows)? {
@@ -189,10 +193,8 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
             }
         }
         if of_field.planted == 0 {
-            let everywhere = 0..self.ticks_in(blocks);
-            let could =
-                self.find(blocks, everywhere, |_, pair| fault.is_possible(table, pair).then_some(()))?.is_some();
-            let why = if could { WhyNotPlanted::NeverAgrees } else { WhyNotPlanted::NoOtherValue };
+            let could = self.find(shared, 0..all, watch, |pair| fault.is_possible(table, pair).then_some(()))?;
+            let why = if could.is_some() { WhyNotPlanted::NeverAgrees } else { WhyNotPlanted::NoOtherValue };
             self.proof.not_planted.push(NotPlanted { what, fault: fault.sort(), why });
             return Ok(());
         }
@@ -212,41 +214,53 @@ impl<R: Source, C: Source> Prover<'_, R, C> {
         }
     }
 
-    /// The candidate's blocks that have rows of a table.
-    fn blocks_with(&mut self, table: &TableRules) -> Result<Vec<usize>, Error> {
-        let mut found = Vec::new();
+    /// What is compared of the candidate's blocks that have rows of a table.
+    fn shared(&mut self, table: &TableRules) -> Result<Vec<Shared>, Error> {
+        let mut shared = Vec::new();
+        let mut moments = self.plan.pairing.shared().peekable();
         for segment in 0..self.candidate.segments() {
             let summaries = self.candidate.summaries(segment)?;
-            let blocks = self.candidate.blocks_of(segment).zip(summaries);
-            found.extend(blocks.filter(|(_, summary)| summary.totals.rows[table.right.0] > 0).map(|(block, _)| block));
+            for (block, summary) in self.candidate.blocks_of(segment).zip(summaries) {
+                let BlockEntry { first_tick, last_tick, .. } = self.candidate.index().blocks[block];
+                while moments.next_if(|(_, last, _)| *last < first_tick).is_some() {}
+                let has_rows = summary.totals.rows[table.right.0] > 0;
+                while let Some(&(first, last, position)) = moments.peek().filter(|(first, ..)| *first <= last_tick) {
+                    let (from, upto) = (first.max(first_tick), last.min(last_tick));
+                    let position = position + u64::from(from.0 - first.0);
+                    if has_rows {
+                        shared.push(Shared { block, positions: position..position + u64::from(upto.0 - from.0) + 1 });
+                    }
+                    if last > last_tick {
+                        break;
+                    }
+                    moments.next();
+                }
+            }
         }
-        Ok(found)
+        Ok(shared)
     }
 
-    /// How many ticks some of the candidate's blocks have between them, those left out within a block among them.
-    fn ticks_in(&self, blocks: &[usize]) -> usize {
-        blocks.iter().map(|block| ticks_of(self.candidate, *block).count()).sum()
-    }
-
-    /// The first moment at which something is found, its block, and what was found, in a part of the ticks of some blocks, which
-    /// are counted from 0 through all of those blocks.
+    /// The first moment at which something is found, its block, and what was found, in a part of what is shared: moments are
+    /// counted from 0 through all of it.
     fn find<T>(
         &mut self,
-        blocks: &[usize],
-        part: Range<usize>,
-        mut found: impl FnMut(PairedTick, Pair<'_>) -> Option<T>,
+        shared: &[Shared],
+        part: Range<u64>,
+        watch: &dyn Watch,
+        mut found: impl FnMut(Pair<'_>) -> Option<T>,
     ) -> Result<Option<(PairedTick, usize, T)>, Error> {
         let mut before = 0;
-        for &block in blocks {
-            let ticks = ticks_of(self.candidate, block);
-            let skipped = part.start.saturating_sub(before);
-            let taken = part.end.saturating_sub(before).saturating_sub(skipped);
-            before += ticks.clone().count();
-            let ticks = ticks.skip(skipped).take(taken);
-            for at in ticks.filter_map(|tick| self.plan.pairing.of_candidate(tick)) {
+        for Shared { block, positions } in shared {
+            if watch.cancelled() {
+                return Err(Error::cancelled());
+            }
+            let at = |count: u64| positions.start + count.saturating_sub(before);
+            let within = at(part.start)..at(part.end).min(positions.end);
+            before += positions.end - positions.start;
+            for at in within.filter_map(|position| self.plan.pairing.at(position)) {
                 let Some(pair) = self.lens.pair(at, ChannelSet::ALL)? else { continue };
-                if let Some(found) = found(at, pair) {
-                    return Ok(Some((at, block, found)));
+                if let Some(found) = found(pair) {
+                    return Ok(Some((at, *block, found)));
                 }
             }
         }

@@ -134,13 +134,13 @@ impl Pairing {
         })
     }
 
-    /// The moment at which both have a tick, by the candidate's number.
-    pub(crate) fn of_candidate(&self, tick: Tick) -> Option<PairedTick> {
+    /// The moments at which both have a tick, in runs: the candidate's first and last tick, and the first's position.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (Tick, Tick, u64)> {
         let stretches = self.stretches.iter().zip(&self.positions);
-        let mut both = stretches.filter(|(stretch, _)| stretch.reference.is_some());
-        both.find_map(|(stretch, &position)| {
-            let offset = tick.0.checked_sub(stretch.candidate?.0).filter(|&offset| offset < stretch.count)?;
-            Some(stretch.at(offset, position + u64::from(offset)))
+        let both = stretches.filter(|(stretch, _)| stretch.reference.is_some());
+        both.filter_map(|(stretch, &position)| {
+            let first = stretch.candidate?;
+            Some((first, Tick(first.0 + (stretch.count - 1)), position))
         })
     }
 

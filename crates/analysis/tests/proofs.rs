@@ -103,6 +103,26 @@ fn a_short_run_is_proven_in_all_its_parts() {
     let proof = proof(&run(&|_| false), &run(&|tick| tick > 2 && tick != 25), &DiffOptions::default());
     let score = proof.fields.iter().find(|field| field.what == "state.score").unwrap();
     assert_eq!((score.planted, score.killed), (2, 2));
+    // Early, in the middle and late is meant of what is compared.
+    let trace = run(&|_| false);
+    let planted = |window: &str| {
+        let options = DiffOptions { window: window.parse().unwrap(), ..DiffOptions::default() };
+        let fields = prove(&trace, &trace, &options, &Unwatched).unwrap().proof.unwrap().fields;
+        fields.iter().find(|field| field.what == "state.score").unwrap().planted
+    };
+    assert_eq!((planted("..6"), planted("20..26"), planted("..")), (3, 3, 3));
+}
+
+#[test]
+fn ticks_that_no_run_has_take_no_time() {
+    let mut encoder = Encoder::new(&meta(), Arc::new(full_layout()), Options::LIVE);
+    let mut scene = Scene::new(5);
+    for number in [0, u32::MAX] {
+        encoder.append(Tick(number), |tick| scene.fill(tick)).unwrap();
+    }
+    let trace = open(encoder.finish("complete").0);
+    let proof = proof(&trace, &trace, &DiffOptions::default());
+    assert!(proof.is_complete() && proof.planted > 50, "{proof:?}");
 }
 
 #[test]

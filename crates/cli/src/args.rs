@@ -110,7 +110,8 @@ A format string is text that stands in every line, and fields as {NAME:TYPE}:
   {*}                                           anything; a space stands for one or more
   [ ... ]                                       what all lines have, or none
   {counter.NAME:u64}                            a counter beside the state
-Lines that are unlike it are left out and counted; docs/capture.md has the rest.")]
+A line that does not fit is an error, unless --skip-other-lines leaves it out; docs/capture.md has
+the rest.")]
 pub struct Import {
     /// The log: plain or zstd; - for standard input.
     pub log: PathBuf,

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     };
     let terminal = terminal::Terminal::new(args.color);
     watch::catch_interrupts(refused);
-    // Every complete run of a session keeps a file open until all get their names, and the usual limit is 1,024. Where it
+    // Every run of a session that has no end yet keeps a file open, and so do some of the complete ones. Where the limit
     // cannot be raised, the file that does not open is told.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let work = || commands::run(&args.command, &terminal);

@@ -1,7 +1,8 @@
 //! Progress bars on standard error, and stopping at Ctrl-C.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cdt_trace::Watch;
@@ -9,7 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::exit::Exit;
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// How often Ctrl-C was pressed, and how many of those were heeded and are forgotten.
+static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
+static FORGOTTEN: AtomicU64 = AtomicU64::new(0);
+/// Whether files get their names.
+static IS_NAMING: AtomicBool = AtomicBool::new(false);
 
 /// How long work may take to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -18,26 +23,58 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// From now on Ctrl-C asks the running work to stop, which leaves nothing half done. Work that cannot hear it, because it waits
 /// for a pipe, is ended with this exit code: at the second Ctrl-C, or after a while.
-#[expect(clippy::disallowed_methods, reason = "nothing else ends a thread that waits for a pipe")]
 pub fn catch_interrupts(exit: Exit) {
-    let leave = move || std::process::exit(exit.code().into());
     // Without a handler Ctrl-C ends the process at once; then a `.partial` file may stay, which the next writer names.
     let _ = ctrlc::set_handler(move || {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            leave();
+        let this = INTERRUPTS.fetch_add(1, Ordering::Relaxed) + 1;
+        if this - FORGOTTEN.load(Ordering::Relaxed) > 1 {
+            leave(exit);
         }
         std::thread::spawn(move || {
             std::thread::sleep(GRACE);
-            if INTERRUPTED.load(Ordering::Relaxed) {
-                leave();
+            if FORGOTTEN.load(Ordering::Relaxed) < this {
+                leave(exit);
             }
         });
     });
 }
 
-/// Forgets a Ctrl-C that has been heeded: the next one stops what is done then.
+/// Ends the process, unless files are getting their names: that takes no longer than the disk does.
+#[expect(clippy::disallowed_methods, reason = "nothing else ends a thread that waits for a pipe")]
+fn leave(exit: Exit) {
+    if !IS_NAMING.load(Ordering::Relaxed) {
+        let message =
+            "cdt: stopped while it waited; a file that ends in .partial or .recovering may stay, which --force clears";
+        let _ = writeln!(std::io::stderr(), "{message}");
+        std::process::exit(exit.code().into());
+    }
+}
+
+fn interrupted() -> bool {
+    INTERRUPTS.load(Ordering::Relaxed) > FORGOTTEN.load(Ordering::Relaxed)
+}
+
+/// Forgets every Ctrl-C so far, which has been heeded: the next one stops what is done then.
 pub fn forget_interrupt() {
-    INTERRUPTED.store(false, Ordering::Relaxed);
+    FORGOTTEN.store(INTERRUPTS.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// While this is there nothing is broken off.
+#[derive(Debug)]
+pub struct Naming(());
+
+impl Naming {
+    /// From now on.
+    pub fn begin() -> Naming {
+        IS_NAMING.store(true, Ordering::Relaxed);
+        Naming(())
+    }
+}
+
+impl Drop for Naming {
+    fn drop(&mut self) {
+        IS_NAMING.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Draws a bar for work that takes over a second, on a terminal only.
@@ -45,13 +82,14 @@ pub struct Bar {
     doing: &'static str,
     began: Instant,
     bar: RefCell<Option<ProgressBar>>,
+    naming: RefCell<Option<Naming>>,
 }
 
 impl Bar {
     /// A bar for work that is called `doing`.
     #[expect(clippy::disallowed_methods, reason = "a door may ask the clock")]
     pub fn new(doing: &'static str) -> Bar {
-        Bar { doing, began: Instant::now(), bar: RefCell::new(None) }
+        Bar { doing, began: Instant::now(), bar: RefCell::new(None), naming: RefCell::new(None) }
     }
 }
 
@@ -81,7 +119,11 @@ impl Watch for Bar {
     }
 
     fn cancelled(&self) -> bool {
-        INTERRUPTED.load(Ordering::Relaxed)
+        interrupted()
+    }
+
+    fn point_of_no_return(&self) {
+        self.naming.borrow_mut().get_or_insert_with(Naming::begin);
     }
 }
 

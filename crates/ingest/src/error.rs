@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Line,
     /// The trace could not be written.
     Trace,
+    /// The capture could not be written.
+    Capture,
     /// The work was stopped on request.
     Cancelled,
 }

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cdt_trace::{NewFile, Watch};
+use cdt_trace::Watch;
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use crate::{Error, ErrorKind};
@@ -72,12 +72,9 @@ impl Input {
         Ok(Input { file: std::fs::canonicalize(path).ok(), ..Input::new(&name, file, total)? })
     }
 
-    /// Refuses to let a trace take the place of what is read.
-    ///
-    /// # Errors
-    /// `out` is the file that is read.
-    pub(crate) fn is_not(&self, out: &Path) -> Result<(), Error> {
-        self.file.as_deref().map_or(Ok(()), |file| Ok(NewFile::is_not_over(out, file)?))
+    /// The file that is read, if it is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// A capture in memory; errors call it `name`.

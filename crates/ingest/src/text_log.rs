@@ -21,7 +21,7 @@ use cdt_schema::{
     Checkpoint, CheckpointLayout, Digest, Event, EventKind, Field, KindId, Layout, LayoutSpec, Origin, RowError,
     Scalar, ScalarType, Tick, TickBuilder,
 };
-use cdt_trace::{Loss, LossKind, Meta, Options, Producer, Program, Run, TraceWriter, Watch};
+use cdt_trace::{Loss, LossKind, Meta, NewFile, Options, Producer, Program, Run, TraceWriter, Watch};
 
 use crate::input::Found;
 use crate::{Error, ErrorKind, Input};
@@ -174,7 +174,9 @@ struct Noise {
 /// A line that cannot be read, with its number; or the trace cannot be written, or the work was stopped. Nothing is left
 /// behind.
 pub fn import(input: Input, how: &Import<'_>, watch: &dyn Watch) -> Result<Imported, Error> {
-    input.is_not(how.out)?;
+    if let Some(file) = input.file() {
+        NewFile::refuse_over(how.out, file)?;
+    }
     let mut input = input.transcoded()?;
     let mut importer =
         Importer { how, writer: None, columns: (Vec::new(), 0), pending: None, early: None, report: empty() };

@@ -193,6 +193,43 @@ fn a_table_that_is_read_twice_has_what_each_reading_needs() {
 }
 
 #[test]
+fn rows_are_joined_by_inequalities() {
+    let trace = full(20, 6);
+    let cells = csv(
+        &trace,
+        "SELECT tick, a_i32, seq FROM (SELECT s.tick, a_i32, seq FROM state s, rng r WHERE s.tick = r.tick)",
+    );
+    let rows: Vec<Vec<i64>> =
+        cells.lines().skip(1).map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+    let joined = "SELECT s.tick, a_i32, seq FROM state s JOIN rng r ON s.tick = r.tick";
+    type On = fn(&[i64], &[i64]) -> bool;
+    let cases: [(&str, On); 5] = [
+        ("a.tick < b.tick", |a, b| a[0] < b[0]),
+        ("a.tick <= b.tick AND b.tick <= a.tick + 2", |a, b| a[0] <= b[0] && b[0] <= a[0] + 2),
+        ("a.a_i32 > b.a_i32 AND a.seq < b.seq", |a, b| a[1] > b[1] && a[2] < b[2]),
+        ("a.seq = b.seq AND a.tick > b.tick", |a, b| a[2] == b[2] && a[0] > b[0]),
+        ("a.seq <> b.seq", |a, b| a[2] != b[2]),
+    ];
+    for (on, is_on) in cases {
+        let pairs = rows.iter().map(|a| rows.iter().filter(|b| is_on(a, b)).count()).sum::<usize>();
+        assert!(pairs > 0, "{on}");
+        for from in
+            [format!("({joined}) a JOIN ({joined}) b ON {on}"), format!("({joined}) a, ({joined}) b WHERE {on}")]
+        {
+            assert_eq!(csv(&trace, &format!("SELECT count(*) AS n FROM {from}")), format!("n\n{pairs}\n"), "{from}");
+        }
+    }
+}
+
+#[test]
+fn division_is_that_of_numbers() {
+    let trace = full(8, 4);
+    let sql = "SELECT tick / 2 AS a, tick // 2 AS b, (tick - 10) // 2 AS c, (tick - 10) % 2 AS d, tick / 0 AS e, tick // 0 AS f, \
+               tick % 0 AS g FROM state WHERE tick = 7";
+    assert_eq!(csv(&trace, sql), "a,b,c,d,e,f,g\n3.5,3,-2,1,inf,,\n");
+}
+
+#[test]
 fn what_cannot_be_asked_is_refused() {
     let trace = full(5, 5);
     let mut said = String::new();
@@ -214,6 +251,12 @@ fn what_cannot_be_asked_is_refused() {
         "SELECT CAST(tick AS SMALLINT) * 2 AS n FROM state",
         "SELECT s.tick FROM state s LEFT JOIN rng r ON s.tick = r.tick AND r.seq < 2",
         "SELECT CAST(a_u64 AS BIGINT) AS n FROM state",
+        "SELECT CAST(tick AS INT UNSIGNED) + CAST(tick AS INT UNSIGNED) AS n FROM state",
+        "SELECT CAST(tick AS UHUGEINT) - CAST(seq AS UHUGEINT) AS n FROM rng",
+        "SELECT sum(CAST(tick AS INT)) OVER (ORDER BY tick ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS n FROM state",
+        "SELECT length('abc') + 5 AS n FROM state",
+        "SELECT tick FROM state WHERE EXISTS (SELECT tick FROM rng)",
+        "SELECT tick, tick / 2 FROM state",
         &format!("SELECT {}", ["1"; 101].join(" + ")),
         &format!("SELECT '{}'", "x".repeat(1 << 16)),
     ] {
@@ -233,6 +276,10 @@ fn integers_do_not_wrap_around() {
         ("SELECT n - 31 AS n FROM (SELECT count(*) AS n FROM state) a", "-1"),
         ("SELECT count(DISTINCT slot) - 7 AS n FROM entities.creature", "-1"),
         ("SELECT count(*) AS n FROM (SELECT tick FROM state UNION ALL SELECT tick FROM checkpoint) a", "60"),
+        (
+            "SELECT max(r + CAST(1 AS BIGINT)) AS n FROM (SELECT row_number() OVER (ORDER BY tick) AS r FROM state) a",
+            "31",
+        ),
         ("SELECT max(r) AS n FROM (SELECT row_number() OVER (ORDER BY tick) AS r FROM state) a", "30"),
         ("SELECT sum(a_u64) AS n FROM state WHERE tick < 2", "36893488147419103229"),
         ("SELECT min(a_u64) - max(a_u64) AS n FROM state WHERE tick < 2", "-1"),
@@ -276,7 +323,7 @@ fn files_of_a_query_have_large_integers_as_decimals_and_exports_as_declared() {
         destination: TableDestination::Folder(folder.path().to_owned()),
         overwrite: false,
     };
-    let exported = export_tables(&trace, &export, &Unwatched).unwrap();
+    let (exported, _) = export_tables(&trace, &export, &Unwatched).unwrap();
     let file = std::fs::read(&exported[0].path).unwrap();
     let state = ParquetReader::new(Cursor::new(file)).finish().unwrap();
     assert_eq!(state.column("tick").unwrap().dtype(), &DataType::UInt32);

@@ -22,7 +22,7 @@ pub struct TraceWriter {
     file: NewFile,
 }
 
-/// A trace that is complete on disk and has not got its final name yet. Its file is closed, so any number of them can wait.
+/// A trace that is complete on disk and has not got its final name yet. It can be closed meanwhile.
 #[derive(Debug)]
 pub struct Finished {
     file: Waiting,

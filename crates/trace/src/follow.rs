@@ -137,9 +137,18 @@ impl Follower {
         self.last_tick
     }
 
-    /// Whether the section that comes next may be an entry of the loss ledger, for all that was read of it.
-    pub(crate) fn may_be_at_a_loss(&self) -> bool {
-        matches!(self.state, State::Header | State::Section(Tag::Loss, _))
+    /// Whether an entry of the loss ledger may stand behind the last whole section, of which nothing can be read. `len` is where
+    /// the file ends, and `rest` begins what stands there, as far as a section's header may go.
+    pub(crate) fn may_pass_a_loss(&self, len: u64, rest: &[u8]) -> bool {
+        match self.state {
+            // A header that is all there and wrong does not tell where its section ends.
+            State::Header if rest.len() as u64 >= SECTION_HEADER => true,
+            State::Header => !rest.is_empty() && !section::begins_another_than(Tag::Loss, rest),
+            State::Begun(tag, header) | State::Section(tag, header) => {
+                tag == Tag::Loss || header.tail(self.end).end < len
+            }
+            State::FileHeader | State::Trailer | State::Done => false,
+        }
     }
 
     /// Whether a section's header is what comes next.

@@ -12,7 +12,7 @@ use crate::follow::{Follower, Section};
 use crate::index_writer::IndexWriter;
 use crate::locks::try_share;
 use crate::recover::UNKNOWN_END;
-use crate::section::FILE_HEADER;
+use crate::section::{FILE_HEADER, SECTION_HEADER};
 use crate::{Error, Loss, LossKind, Source, Trace, Watch};
 
 /// Follows the file of a trace while its writer adds to it, and gives the trace of the blocks that are whole so far. Every
@@ -25,6 +25,7 @@ pub struct GrowingTrace {
     index: Option<IndexWriter>,
     /// Where the last whole section but the footer ends, or of a finished trace the file.
     len: u64,
+    first_tick: Option<Tick>,
     ticks: u64,
     finished: bool,
     /// Whether a writer was seen to hold the file.
@@ -86,6 +87,7 @@ impl GrowingTrace {
             follower: Follower::new(),
             index: None,
             len,
+            first_tick: None,
             ticks,
             finished: finished.is_some(),
             was_held: false,
@@ -138,6 +140,7 @@ impl GrowingTrace {
         let index = self.index.as_mut().expect("the META section is the first one");
         match section {
             Section::Block { entry, rows, .. } => {
+                self.first_tick.get_or_insert(entry.first_tick);
                 self.ticks += u64::from(entry.ticks);
                 (0..rows.ticks().len()).for_each(|tick| index.tick(&rows, tick));
                 index.block(&rows, entry);
@@ -188,7 +191,8 @@ impl GrowingTrace {
     }
 
     /// The trace of the blocks so far; `None` before its layout is there. Of a trace that has no end, `lost` says why there
-    /// will be none, and is recorded as the loss of all that comes after.
+    /// will be none, and is recorded as the loss of all that comes after; of all, where a ledger may have been cut that tells of
+    /// any ticks.
     ///
     /// # Errors
     /// The file cannot be read or is damaged.
@@ -198,14 +202,24 @@ impl GrowingTrace {
             _ if self.finished => {}
             None => return Ok(None),
             Some(index) => {
-                let from = self.follower.last_tick().map_or(Tick(0), |last| last.next().unwrap_or(last));
-                let (kind, to) = (LossKind::RecoveredPrefix, None);
-                let loss = lost.map(|detail| Loss { kind, from, to, detail: detail.to_owned() });
+                let loss = lost.map(|detail| self.loss(detail)).transpose()?;
                 index.end(self.len, loss.as_ref(), UNKNOWN_END, &mut end);
             }
         }
         let file = self.file.try_clone().map_err(|error| Error::io(&self.name, "read the trace", &error))?;
         let len = self.len;
         Trace::from_source(Snapshot { file, len, end }, &self.name).map(Some)
+    }
+
+    /// What is lost of a trace that will have no end.
+    fn loss(&self, detail: &str) -> Result<Loss, Error> {
+        let fail = |error: io::Error| unreadable(&self.name, &error);
+        let (end, len) = (self.follower.end(), self.file.size().map_err(fail)?);
+        let mut rest = Vec::new();
+        self.file.read(end..len.clamp(end, end + SECTION_HEADER), &mut rest).map_err(fail)?;
+        let after = || self.follower.last_tick().map(|last| last.next().unwrap_or(last));
+        let from = if self.follower.may_pass_a_loss(len, &rest) { self.first_tick } else { after() };
+        let (kind, from) = (LossKind::RecoveredPrefix, from.unwrap_or(Tick(0)));
+        Ok(Loss { kind, from, to: None, detail: detail.to_owned() })
     }
 }

@@ -9,6 +9,11 @@ use tempfile::{NamedTempFile, TempPath};
 use crate::locks::{try_hold, try_share};
 use crate::{Error, ErrorKind};
 
+/// What is appended to the name of a file until it is complete.
+const PARTIAL: &str = "partial";
+/// The same of a trace that is being recovered, from what may be a `.partial`.
+pub(crate) const RECOVERING: &str = "recovering";
+
 /// A file that grows beside its final name and is moved there when it is complete. Dropped before that, it leaves nothing.
 #[derive(Debug)]
 pub struct NewFile {
@@ -65,18 +70,28 @@ impl Drop for Partial {
 }
 
 impl NewFile {
-    /// Refuses to write over what is read, by whatever name.
+    /// Refuses to write a file that would take the place of what is read, by whatever name, or grow there until it is complete.
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] when `out` is the file at `read`.
-    pub fn is_not_over(out: &Path, read: &Path) -> Result<(), Error> {
-        let is_same =
-            std::fs::canonicalize(out).is_ok_and(|out| std::fs::canonicalize(read).is_ok_and(|read| read == out));
-        if !is_same {
+    /// [`ErrorKind::Exists`] when `out` or its unfinished file is the file at `read`.
+    pub fn refuse_over(out: &Path, read: &Path) -> Result<(), Error> {
+        NewFile::refuse_over_with(out, PARTIAL, read)
+    }
+
+    /// As [`NewFile::refuse_over`], where the file grows with another suffix.
+    pub(crate) fn refuse_over_with(out: &Path, suffix: &str, read: &Path) -> Result<(), Error> {
+        let is_read = |path: &Path| {
+            std::fs::canonicalize(path).is_ok_and(|path| std::fs::canonicalize(read).is_ok_and(|read| read == path))
+        };
+        let target = std::fs::canonicalize(out).unwrap_or_else(|_| out.to_owned());
+        let (path, rule) = if is_read(&target) {
+            (out, "this is what is read, which nothing may take the place of; choose another name")
+        } else if is_read(&target.with_added_extension(suffix)) {
+            (read, "this is what is read, and where the new file would grow; choose another name for that")
+        } else {
             return Ok(());
-        }
-        let rule = "this is what is read, which nothing may take the place of; choose another name";
-        Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", out.display())))
+        };
+        Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", path.display())))
     }
 
     /// Begins the file that will stand at `path`; errors call it `what`. Until it is published it grows at `path` with
@@ -86,7 +101,7 @@ impl NewFile {
     /// [`ErrorKind::Exists`] when there is a file at `path` and `overwrite` is not set, or another writer (or what a
     /// killed one left) stands there; [`ErrorKind::Io`] when the file cannot be made.
     pub fn create(path: &Path, what: &'static str, overwrite: bool) -> Result<NewFile, Error> {
-        NewFile::with_suffix(path, what, "partial", overwrite)
+        NewFile::with_suffix(path, what, PARTIAL, overwrite)
     }
 
     /// As [`NewFile::create`], with another suffix, which tells what is at work on the file.

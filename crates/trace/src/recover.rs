@@ -12,6 +12,7 @@ use crate::file::{open_regular, unreadable};
 use crate::follow::{Follower, Section};
 use crate::index_writer::{SectionWriter, SegmentCopy};
 use crate::locks::try_share;
+use crate::new_file::RECOVERING;
 use crate::section::{FILE_HEADER, SECTION_HEADER, TRAILER};
 use crate::{Error, ErrorKind, Finished, Loss, LossKind, NewFile, Source, Trace, TraceIndex, Watch};
 
@@ -160,12 +161,18 @@ impl Recovery {
         self.sections.as_mut().map_or_else(Vec::new, SectionWriter::take_output)
     }
 
-    /// Ends the whole trace. `len` is the broken one's length in bytes, `index` its index, if that is whole: it tells the last
-    /// tick, and the losses that stand behind the damage.
+    /// Where the last whole section ends, in bytes from the start of the broken trace.
+    pub fn end(&self) -> u64 {
+        self.follower.end()
+    }
+
+    /// Ends the whole trace. `len` is the broken one's length in bytes, and `rest` its bytes from [`Recovery::end`] on, as many
+    /// as a section's header has or there are. `index` is its index, if that is whole: it tells the last tick, and the losses
+    /// that stand behind the damage.
     ///
     /// # Errors
     /// There is no whole block, and not all of a trace without any, so nothing can be brought back.
-    pub fn finish(mut self, len: u64, index: Option<&TraceIndex>) -> Result<(Vec<u8>, Recovered), Error> {
+    pub fn finish(mut self, len: u64, rest: &[u8], index: Option<&TraceIndex>) -> Result<(Vec<u8>, Recovered), Error> {
         let bounds = self.first_tick.zip(self.follower.last_tick());
         let sections = self.sections.take();
         let Some(mut sections) = sections.filter(|sections| bounds.is_some() || self.is_complete(sections)) else {
@@ -179,7 +186,10 @@ impl Recovery {
         let left_out = len.saturating_sub(self.follower.end());
         let loss = match self.is_complete(&sections) {
             true => self.behind_the_end(bounds, left_out),
-            false => Some(self.loss(bounds.expect("there is a block"), left_out, index)),
+            false => {
+                let may_pass_a_loss = self.follower.may_pass_a_loss(len, rest);
+                Some(self.loss(bounds.expect("there is a block"), left_out, may_pass_a_loss, index))
+            }
         };
         let behind = index.and_then(|index| index.loss.get(self.ledger.len()..)).unwrap_or_default();
         for loss in behind.iter().chain(&loss) {
@@ -207,9 +217,11 @@ impl Recovery {
         (rest > most).then_some(Loss { kind: LossKind::RecoveredPrefix, from, to: None, detail })
     }
 
-    fn loss(&self, (first, end): (Tick, Tick), rest: u64, index: Option<&TraceIndex>) -> Loss {
+    fn loss(&self, (first, end): (Tick, Tick), rest: u64, may_pass_a_loss: bool, index: Option<&TraceIndex>) -> Loss {
         let at = self.follower.end();
         let next = end.next().unwrap_or(end);
+        // An entry of the ledger tells of any ticks.
+        let from_where_any_may_be_lost = if may_pass_a_loss { first } else { next };
         let (from, to, detail) = match (&self.footer, &self.fault) {
             (Some(_), _) => (first, Some(end), MISSING.to_owned()),
             (None, Some(fault)) => {
@@ -218,16 +230,14 @@ impl Recovery {
                     Some(index) => {
                         (next, index.tick_range().map(|(_, last)| last).filter(|&last| last >= next), detail)
                     }
-                    // Behind it an entry of the ledger may stand, which tells of any ticks.
-                    None => (first, None, detail),
+                    None => (from_where_any_may_be_lost, None, detail),
                 }
             }
             (None, None) if rest == 0 => (next, None, "its writer was stopped before it wrote an end".to_owned()),
             (None, None) => {
                 let detail =
                     format!("its writer was stopped, or it was cut: its last {rest} bytes are no whole section");
-                // They may be what is left of an entry of the ledger, which tells of any ticks.
-                (if self.follower.may_be_at_a_loss() { first } else { next }, None, detail)
+                (from_where_any_may_be_lost, None, detail)
             }
         };
         Loss { kind: LossKind::RecoveredPrefix, from, to, detail }
@@ -252,7 +262,7 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
         let rule = "its writer is still at work; wait for it, or follow it with `cdt health --follow`";
         return Err(Error::new(ErrorKind::Exists, format!("{}: {rule}", path.display())));
     }
-    NewFile::is_not_over(out, path)?;
+    NewFile::refuse_over_with(out, RECOVERING, path)?;
     let len = file.size().map_err(|error| Error::io(path, "tell the trace's length", &error))?;
     let mut recovery = Recovery::new();
     let mut unfinished: Option<NewFile> = None;
@@ -272,15 +282,17 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
         if !ready.is_empty() {
             let file = match &mut unfinished {
                 Some(file) => file,
-                None => unfinished.insert(NewFile::with_suffix(out, "trace", "recovering", overwrite)?),
+                None => unfinished.insert(NewFile::with_suffix(out, "trace", RECOVERING, overwrite)?),
             };
             file.write_all(&ready).map_err(|error| Error::io(out, "write the trace", &error))?;
         }
     }
+    let rest = recovery.end()..len.min(recovery.end() + SECTION_HEADER);
+    file.read(rest, &mut bytes).map_err(|error| unreadable(path, &error))?;
     // Only of a trace with an end is it known how far it went, and what it had lost.
     let whole = recovery.fault.is_some().then(|| Trace::open(path).ok()).flatten();
     let (ready, recovered) =
-        recovery.finish(len, whole.as_ref().map(Trace::index)).map_err(|error| error.in_file(path))?;
+        recovery.finish(len, &bytes, whole.as_ref().map(Trace::index)).map_err(|error| error.in_file(path))?;
     let unfinished = unfinished.expect("what can be brought back has a beginning");
     Ok((Finished::new(unfinished, &ready, recovered.content_digest)?, recovered))
 }

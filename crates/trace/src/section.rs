@@ -33,6 +33,8 @@ pub(crate) enum Tag {
 }
 
 impl Tag {
+    const ALL: [Tag; 5] = [Tag::Meta, Tag::Block, Tag::Loss, Tag::Segment, Tag::Footer];
+
     pub(crate) fn bytes(self) -> [u8; 4] {
         match self {
             Tag::Meta => *b"META",
@@ -45,9 +47,14 @@ impl Tag {
 
     /// What the section is of which these are the first bytes.
     fn of(bytes: &[u8]) -> Option<Tag> {
-        const ALL: [Tag; 5] = [Tag::Meta, Tag::Block, Tag::Loss, Tag::Segment, Tag::Footer];
-        ALL.into_iter().find(|tag| bytes.starts_with(&tag.bytes()))
+        Tag::ALL.into_iter().find(|tag| bytes.starts_with(&tag.bytes()))
     }
+}
+
+/// Whether bytes are the first ones, however few, of a section that is no `tag`.
+pub(crate) fn begins_another_than(tag: Tag, bytes: &[u8]) -> bool {
+    let begins = |of: Tag| of.bytes().iter().zip(bytes).all(|(expected, byte)| byte == expected);
+    !begins(tag) && Tag::ALL.into_iter().any(begins)
 }
 
 /// A checked section header.

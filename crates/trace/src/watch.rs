@@ -7,6 +7,9 @@ pub trait Watch {
 
     /// Whether the work shall stop as soon as it can, leaving nothing behind.
     fn cancelled(&self) -> bool;
+
+    /// From here on the work is not to be broken off either: files get their names, all of them or none.
+    fn point_of_no_return(&self) {}
 }
 
 /// Nobody watches.

@@ -32,7 +32,9 @@ fn brought_back(bytes: &[u8]) -> Result<(Vec<u8>, Recovered), Error> {
         out.extend(recovery.take_output());
     }
     let index = open_if_whole(bytes);
-    let (end, recovered) = recovery.finish(len, index.as_ref().map(Trace::index))?;
+    let rest = &bytes[usize::try_from(recovery.end()).unwrap()..];
+    let rest = &rest[..rest.len().min(32)];
+    let (end, recovered) = recovery.finish(len, rest, index.as_ref().map(Trace::index))?;
     out.extend(end);
     Ok((out, recovered))
 }
@@ -87,9 +89,8 @@ fn every_cut_gives_back_the_blocks_before_it() {
         assert!(bytes[..end] == whole[..end], "the blocks are the very bytes that were written");
         let loss = recovered.loss.unwrap();
         // What has no whole header may have been of the ledger.
-        let is_unknown = all.iter().any(|section| section.start < cut && cut < section.head.start);
-        let from = if is_unknown { 0 } else { u32::try_from(ticks).unwrap() };
-        assert_eq!((loss.kind, loss.from, loss.to), (LossKind::RecoveredPrefix, Tick(from), None), "cut at {cut}");
+        let from = Tick(u32::try_from(ticks).unwrap());
+        assert_eq!((loss.kind, loss.from, loss.to), (LossKind::RecoveredPrefix, from, None), "cut at {cut}");
         assert_eq!(trace.index().loss, [loss]);
     }
 }
@@ -151,13 +152,23 @@ fn damage_costs_what_stands_behind_it_and_digests_cost_nothing() {
     // Without an index nobody knows what the ledger had: of an entry that is cut, or behind a block that is damaged.
     let entry = of(&parts, b"LOSS")[0];
     let mut unfinished = lossy[..entry.tail.end].to_vec();
-    let loss = brought_back(&unfinished[..entry.tail.end - 4]).unwrap().1.loss.unwrap();
-    assert_eq!((loss.from, loss.to), (Tick(0), None));
+    for cut in [entry.start + 1, entry.start + 8, entry.head.start, entry.tail.end - 4] {
+        let loss = brought_back(&unfinished[..cut]).unwrap().1.loss.unwrap();
+        assert_eq!((loss.from, loss.to), (Tick(0), None), "cut at {cut}");
+    }
     let (_, recovered) = brought_back(&unfinished).unwrap();
     assert_eq!((recovered.ledger[0].clone(), recovered.loss.unwrap().from), (early.clone(), Tick(10)));
     unfinished[of(&parts, b"BLCK")[3].tail.start] ^= 1;
     let (_, recovered) = brought_back(&unfinished).unwrap();
     assert_eq!((recovered.ticks, recovered.loss.unwrap().from), (6, Tick(0)));
+    // Nothing stands behind the last block of a file.
+    let last = of(&parts, b"BLCK")[3];
+    for at in [last.head.start, last.tail.start] {
+        let mut bytes = lossy[..last.tail.end].to_vec();
+        bytes[at] ^= 1;
+        let (_, recovered) = brought_back(&bytes).unwrap();
+        assert_eq!((recovered.ticks, recovered.loss.unwrap().from), (6, Tick(6)));
+    }
     let recovered = brought_back(&lossy).unwrap().1;
     assert_eq!((recovered.loss, recovered.ledger), (None, vec![early]), "complete, and lossy as it was");
     // A block that is gone as a whole is missed by the footer's digest.

@@ -11,7 +11,7 @@ use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
 use crate::text::{Page, counted, thousands};
-use crate::watch::Bar;
+use crate::watch::{Bar, Naming};
 
 /// Finds the first bad tick.
 pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -57,6 +57,7 @@ fn write_bundle(folder: &Path, force: bool, files: &[(&str, &[u8])], terminal: &
             .map_err(|error| Failure(format!("{}: cannot write the report: {error}", file.path().display())))?;
         written.push(file);
     }
+    let _naming = Naming::begin();
     for left in NewFile::publish_all(written)? {
         terminal.complain(&format!("{}: a replaced report could not be removed", left.display()));
     }

@@ -26,7 +26,7 @@ pub fn demo(args: &Demo, terminal: &Terminal) -> Result<Exit, Failure> {
     for (name, bytes) in CAPTURES {
         let path = args.dir.join(name);
         let mut file = NewFile::create(&path, "capture", true)?;
-        file.write_all(bytes).map_err(|error| fail(&path, error))?;
+        file.write_all(bytes).and_then(|()| file.sync()).map_err(|error| fail(&path, error))?;
         file.publish()?;
     }
     terminal.print(

@@ -42,11 +42,11 @@ struct FileJson {
 /// Writes a trace in another program's format.
 pub fn export(args: &args::Export, terminal: &Terminal) -> Result<Exit, Failure> {
     let trace = Arc::new(open(&args.trace)?);
-    NewFile::is_not_over(&args.output, &args.trace)?;
+    NewFile::refuse_over(&args.output, &args.trace)?;
     let loss = loss_within(trace.index(), args.ticks);
     let (files, note) = match args.format {
-        args::ExportFormat::Parquet => (tables(&trace, RowFormat::Parquet, args)?, None),
-        args::ExportFormat::Arrow => (tables(&trace, RowFormat::Arrow, args)?, None),
+        args::ExportFormat::Parquet => (tables(&trace, RowFormat::Parquet, args, terminal)?, None),
+        args::ExportFormat::Arrow => (tables(&trace, RowFormat::Arrow, args, terminal)?, None),
         args::ExportFormat::Jsonl => capture(&trace, args)?,
         args::ExportFormat::Mcap => (mcap(&trace, args)?, None),
     };
@@ -69,7 +69,12 @@ pub fn export(args: &args::Export, terminal: &Terminal) -> Result<Exit, Failure>
     Ok(if loss.is_empty() { Exit::Yes } else { Exit::CannotSay })
 }
 
-fn tables(trace: &Arc<Trace>, format: RowFormat, args: &args::Export) -> Result<Vec<FileJson>, Failure> {
+fn tables(
+    trace: &Arc<Trace>,
+    format: RowFormat,
+    args: &args::Export,
+    terminal: &Terminal,
+) -> Result<Vec<FileJson>, Failure> {
     let destination = if args.output.is_dir() {
         TableDestination::Folder(args.output.clone())
     } else {
@@ -79,7 +84,10 @@ fn tables(trace: &Arc<Trace>, format: RowFormat, args: &args::Export) -> Result<
     let how = TableExport { tables, window, format, destination, overwrite };
     silence_workers();
     let bar = Bar::new("exporting");
-    let exported = export_tables(trace, &how, &bar).map_err(|error| in_trace(&args.trace, &error))?;
+    let (exported, left) = export_tables(trace, &how, &bar).map_err(|error| in_trace(&args.trace, &error))?;
+    for left in left {
+        bar.aside(|| terminal.complain(&format!("{}: a replaced file could not be removed", left.display())));
+    }
     let file = |table: cdt_projections::sql::ExportedTable| FileJson {
         path: table.path.display().to_string(),
         table: Some(table.table),
@@ -106,10 +114,8 @@ fn capture(trace: &Trace, args: &args::Export) -> Result<(Vec<FileJson>, Option<
     let end = {
         let bar = Bar::new("exporting");
         let written = cdt_ingest::write_capture(trace, &mut BufWriter::new(&mut file), &bar);
-        // What is wrong with the trace is told with the trace's name.
-        let is_named = |message: &str| message.starts_with(&args.trace.display().to_string());
-        written.map_err(|error| match error.to_string() {
-            message if error.kind() == ErrorKind::Io && !is_named(&message) => unwritten(&args.output, &message),
+        written.map_err(|error| match error.kind() {
+            ErrorKind::Capture => unwritten(&args.output, &error.to_string()),
             _ => error.into(),
         })?
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cdt_analysis::LossEntry;
-use cdt_trace::Trace;
+use cdt_trace::{NewFile, Trace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -35,6 +35,9 @@ pub fn compact(args: &args::Compact, terminal: &Terminal) -> Result<Exit, Failur
     let same = |out| Some(std::fs::canonicalize(out).ok()? == std::fs::canonicalize(&args.trace).ok()?);
     if !args.in_place && same(out) == Some(true) {
         return Err(Failure(format!("{}: this is what is read; pass --in-place to replace it", out.display())));
+    }
+    if !args.in_place {
+        NewFile::refuse_over(out, &args.trace)?;
     }
     let before = trace.stored_bytes()?;
     {

@@ -22,7 +22,7 @@ use crate::watch::Bar;
 pub fn query(args: &args::Query, terminal: &Terminal) -> Result<Exit, Failure> {
     let trace = Arc::new(open(&args.trace)?);
     if let Some(path) = &args.output {
-        NewFile::is_not_over(path, &args.trace)?;
+        NewFile::refuse_over(path, &args.trace)?;
     }
     let loss = loss_within(trace.index(), args.ticks);
     let format = if args.json { args::QueryFormat::Json } else { args.format };
@@ -68,7 +68,10 @@ pub fn loss_within(index: &TraceIndex, window: Window) -> Vec<String> {
 /// An error of a query, with the trace in front unless it is named; what cannot be written is no fault of the trace.
 pub fn in_trace(path: &Path, error: &QueryError) -> Failure {
     let (path, message) = (path.display().to_string(), error.to_string());
-    let is_whole = error.kind() == QueryErrorKind::Output || message.starts_with(&path);
+    let is_whole = match error.kind() {
+        QueryErrorKind::Trace => message.starts_with(&path),
+        kind => kind == QueryErrorKind::Output,
+    };
     Failure(if is_whole { message } else { format!("{path}: {message}") })
 }
 
@@ -124,6 +127,7 @@ fn print_table(mut query: Query, trace: &Trace, args: &args::Query, terminal: &T
         Some(path) => {
             let mut file = NewFile::create(path, "file", args.force)?;
             file.write_all(text.as_bytes())
+                .and_then(|()| file.sync())
                 .map_err(|error| Failure(format!("{}: cannot write the file: {error}", path.display())))?;
             trace.check_unchanged()?;
             file.publish()?;

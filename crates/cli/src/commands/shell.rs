@@ -1,11 +1,14 @@
 //! `completions` and `man`: what a shell and a manual want to know of the command line.
 
+use std::path::Path;
+
 use cdt_trace::NewFile;
 use clap::CommandFactory;
 
 use crate::args::{self, Args};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
+use crate::watch::Naming;
 
 /// Prints a shell's completion script.
 pub fn completions(args: &args::Completions, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -22,18 +25,22 @@ pub fn man(args: &args::Man, terminal: &Terminal) -> Result<Exit, Failure> {
         written.map_err(|error| Failure(format!("cannot write the manual page: {error}")))?;
         return print(&page, terminal);
     };
-    let failed = |error: std::io::Error| Failure(format!("{}: cannot write the manual: {error}", folder.display()));
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    let failed =
+        |path: &Path, error: std::io::Error| Failure(format!("{}: cannot write the manual: {error}", path.display()));
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     let mut pages = Vec::new();
     let mut all = Args::command().disable_help_subcommand(true);
     all.build();
     for command in std::iter::once(&all).chain(all.get_subcommands()).filter(|command| !command.is_hide_set()) {
         let page = clap_mangen::Man::new(command.clone());
         let mut file = NewFile::create(&folder.join(page.get_filename()), "manual page", true)?;
-        page.render(&mut file).and_then(|()| file.sync()).map_err(failed)?;
+        page.render(&mut file).and_then(|()| file.sync()).map_err(|error| failed(file.path(), error))?;
         pages.push(file);
     }
-    NewFile::publish_all(pages)?;
+    let _naming = Naming::begin();
+    for left in NewFile::publish_all(pages)? {
+        terminal.complain(&format!("{}: a replaced page could not be removed", left.display()));
+    }
     Ok(Exit::Yes)
 }
 

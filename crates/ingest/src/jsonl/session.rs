@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cdt_schema::{Digest, Layout, Tick, TickBuilder};
-use cdt_trace::{Finished, Loss, LossKind, Meta, Options, Producer, Program, Run, TraceWriter, Watch};
+use cdt_trace::{Finished, Loss, LossKind, Meta, NewFile, Options, Producer, Program, Run, TraceWriter, Watch};
 
 use super::decode::{Names, Refusal, RowDecoder};
 use super::fault::{Fault, decode};
@@ -98,9 +98,6 @@ pub enum RunOutcome {
 /// The session's first row is at fault, the input cannot be read, a trace cannot be written, or the work was stopped.
 /// Nothing was written then.
 pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<Finalized, Error> {
-    if let Destination::File(path) = &how.destination {
-        input.is_not(path)?;
-    }
     let mut line = Vec::new();
     let found = input.next_line(&mut line)?;
     let start = |error: Fault| Error::new(ErrorKind::Line, error.on_line(input.name(), input.line().max(1)));
@@ -114,6 +111,7 @@ pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<F
         how,
         header,
         name: input.name().to_owned(),
+        file: input.file().map(Path::to_owned),
         runs: BTreeMap::new(),
         open_runs: 0,
         completed: 0,
@@ -121,6 +119,7 @@ pub fn finalize(mut input: Input, how: &Finalize, watch: &dyn Watch) -> Result<F
         ended: false,
     };
     session.read_rows(&mut input, watch)?;
+    watch.point_of_no_return();
     session.publish()
 }
 
@@ -182,6 +181,8 @@ struct Session<'a> {
     header: SessionHeader,
     /// What errors call the capture.
     name: String,
+    /// The file that is read, if it is one.
+    file: Option<PathBuf>,
     runs: BTreeMap<String, RunState>,
     /// How many of the runs are open.
     open_runs: usize,
@@ -388,6 +389,9 @@ impl Session<'_> {
             }
             Destination::File(path) => path.clone(),
         };
+        if let Some(file) = &self.file {
+            NewFile::refuse_over(&path, file).map_err(|error| Trouble::Fatal(error.into()))?;
+        }
         let meta = Meta {
             session: self.header.id.clone(),
             producer: self.header.producer.clone(),

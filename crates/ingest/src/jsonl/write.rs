@@ -65,7 +65,7 @@ pub fn write_capture<S: Source>(trace: &Trace<S>, out: &mut dyn Write, watch: &d
 }
 
 fn unwritten(error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot write the capture: {error}"))
+    Error::new(ErrorKind::Capture, format!("cannot write the capture: {error}"))
 }
 
 fn line(row: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), Error> {

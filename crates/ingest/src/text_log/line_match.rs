@@ -144,8 +144,10 @@ struct Attempt<'a> {
     at: usize,
     /// Texts and values that fitted, and spaces behind a value.
     fits: usize,
-    /// Whether a value was matched last.
-    is_behind_value: bool,
+    /// The value that was matched last, and where it begins, where nothing was matched behind it.
+    last_value: Option<(usize, &'a FieldFormat)>,
+    /// Whether what did not fit last is a number that stands where a value should.
+    is_at_a_number: bool,
     /// Whether all parts before what is first passed over fitted.
     is_past_head: bool,
     values: Vec<(&'a FieldFormat, Scalar)>,
@@ -154,11 +156,20 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     fn new(line: &'a str) -> Attempt<'a> {
-        Attempt { line, at: 0, fits: 0, is_behind_value: false, is_past_head: false, values: Vec::new(), optional: 0 }
+        Attempt {
+            line,
+            at: 0,
+            fits: 0,
+            last_value: None,
+            is_at_a_number: false,
+            is_past_head: false,
+            values: Vec::new(),
+            optional: 0,
+        }
     }
 
     fn restart(&mut self, at: usize) {
-        (self.at, self.fits, self.is_behind_value, self.optional) = (at, 0, false, 0);
+        (self.at, self.fits, self.last_value, self.optional) = (at, 0, None, 0);
         self.values.clear();
     }
 
@@ -185,16 +196,20 @@ impl<'a> Attempt<'a> {
         if self.rest().trim_start().is_empty() { Ok(()) } else { Err((self.at, Expected::End)) }
     }
 
-    /// Matches parts at the first place from here on where they fit; the last ones where the line ends with them.
+    /// Matches parts at the first place from here on where they fit; the last ones where the line ends with them. A place where
+    /// all fits up to a number that is no such value is the one that was meant.
     fn after_skip(&mut self, parts: &'a [Part], last: bool) -> Result<(), Miss<'a>> {
         let (begin, fits, values, optional) = (self.at, self.fits, self.values.len(), self.optional);
         let mut best: (usize, Miss<'a>) = (fits, (begin, Expected::End));
         let places = self.rest().char_indices().map(|(at, _)| begin + at).chain([self.line.len()]);
         for at in places.filter(|&at| at == begin || !is_amid_spaces(self.line, at)) {
-            (self.at, self.fits, self.is_behind_value, self.optional) = (at, fits, false, optional);
+            (self.at, self.fits, self.last_value, self.optional) = (at, fits, None, optional);
             self.values.truncate(values);
             let matched = self.parts(parts, &[]).and_then(|()| if last { self.end() } else { Ok(()) });
             let Err((miss, expected)) = matched else { return Ok(()) };
+            if miss > at && self.is_at_a_number {
+                return Err((miss, expected));
+            }
             if at == begin {
                 best = (self.fits, (if self.fits > fits { miss } else { begin }, expected));
             } else if self.fits > best.0 {
@@ -214,7 +229,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn part(&mut self, part: &'a Part, behind: &'a [Part]) -> Result<(), Miss<'a>> {
-        let is_behind_value = std::mem::take(&mut self.is_behind_value);
+        let last_value = self.last_value.take();
+        self.is_at_a_number = false;
         match part {
             Part::Text(text) => {
                 if !self.rest().starts_with(text.as_str()) {
@@ -229,30 +245,38 @@ impl<'a> Attempt<'a> {
                     return Err((self.at, Expected::Space));
                 }
                 self.at = self.line.len() - after.len();
-                self.fits += usize::from(is_behind_value);
+                self.fits += usize::from(last_value.is_some());
             }
             Part::Value(field) => {
                 let rest = self.rest();
                 let read = field.notation.read(rest);
                 let is_whole = |len: usize| !goes_on(&rest[len..]) || may_be_next(behind, &rest[len..]);
                 let Some((value, len)) = read.filter(|(_, len)| is_whole(*len)) else {
-                    self.fits += usize::from(field.notation.number_len(rest).is_some());
+                    self.is_at_a_number = field.notation.number_len(rest).is_some();
+                    self.fits += usize::from(self.is_at_a_number);
                     return Err((self.at, Expected::Value(field)));
                 };
+                self.last_value = Some((self.at, field));
                 self.at += len;
                 self.fits += 1;
-                self.is_behind_value = true;
                 self.values.push((field, value));
             }
             Part::Optional(number, parts) => {
                 let (at, fits, values) = (self.at, self.fits, self.values.len());
-                self.is_behind_value = is_behind_value;
+                self.last_value = last_value;
                 if self.parts(parts, behind).is_ok() {
                     self.optional |= 1 << number;
-                } else {
-                    (self.at, self.fits, self.is_behind_value) = (at, fits, is_behind_value);
-                    self.values.truncate(values);
+                    return Ok(());
                 }
+                (self.at, self.fits, self.last_value) = (at, fits, last_value);
+                self.values.truncate(values);
+                // What was held to be the optional part is not, and so may be the rest of the number.
+                let rest = self.rest();
+                if let Some((start, field)) = last_value.filter(|_| goes_on(rest) && !may_be_next(behind, rest)) {
+                    self.is_at_a_number = true;
+                    return Err((start, Expected::Value(field)));
+                }
+                self.is_at_a_number = false;
             }
             Part::Skip => unreachable!("lines are cut at what is passed over"),
         }

@@ -89,7 +89,16 @@ fn tables_are(views: &[View]) -> String {
 /// What polars says before it shows its plan, or the columns that are named here in any case.
 fn first_paragraph(message: &str) -> String {
     let first = message.split("\n\n").next().unwrap_or_default();
-    first.split("; valid columns").next().unwrap_or_default().trim().replace('\n', " ")
+    let first = first.split("; valid columns").next().unwrap_or_default().trim().replace('\n', " ");
+    // Some messages go on with how to ask from Rust, or with how the parser holds an expression.
+    match (first.split_once(". It's possible"), first.strip_prefix("expression ")) {
+        (Some((what, _)), _) => format!("{what}; give one of them a name of its own, as in SELECT tick / 2 AS half"),
+        (_, Some(expression)) => {
+            let name = expression.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            format!("an expression of this sort ({name}) is not supported")
+        }
+        _ => first,
+    }
 }
 
 /// Whether a query has a table's name in it as a word.

@@ -44,7 +44,8 @@ pub struct ExportedTable {
     pub rows: u64,
 }
 
-/// Writes tables to files, which get their names when all are complete.
+/// Writes tables to files, which get their names when all are complete. Gives the tables, and the second names of replaced
+/// files that could not be removed.
 ///
 /// # Errors
 /// There is no such table, several are asked for and one file is named, the trace cannot be read, or a file cannot be
@@ -53,7 +54,7 @@ pub fn export_tables<S>(
     trace: &Arc<Trace<S>>,
     how: &TableExport,
     watch: &dyn Watch,
-) -> Result<Vec<ExportedTable>, QueryError>
+) -> Result<(Vec<ExportedTable>, Vec<PathBuf>), QueryError>
 where
     S: Source + Send + Sync + 'static,
 {
@@ -78,8 +79,8 @@ where
         exported.push(ExportedTable { table: table.clone(), path, rows });
         files.push(file);
     }
-    NewFile::publish_all(files)?;
-    Ok(exported)
+    watch.point_of_no_return();
+    Ok((exported, NewFile::publish_all(files)?))
 }
 
 fn export_table<S>(
@@ -92,7 +93,7 @@ fn export_table<S>(
 where
     S: Source + Send + Sync + 'static,
 {
-    NewFile::is_not_over(path, trace.name())?;
+    NewFile::refuse_over(path, trace.name())?;
     let mut file = NewFile::create(path, "table", how.overwrite)?;
     let query = Query::of_table(trace.clone(), table, how.window);
     let mut query = query.map_err(|error| QueryError::failed(&error))?;

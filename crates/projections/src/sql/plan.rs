@@ -94,7 +94,7 @@ pub(super) fn needs(plan: &IRPlan, views: &[View]) -> BTreeMap<usize, Need> {
 }
 
 /// Refuses arithmetic whose result may be past its type: polars wraps it around without a word. Sums, differences and
-/// products of columns have room; those of what polars counts, or of what the query itself casts to a smaller type, have not.
+/// products of columns have room; those of what polars counts, or of what the query itself casts to another type, have not.
 ///
 /// # Errors
 /// What is calculated in which type.
@@ -147,15 +147,23 @@ impl Arithmetic {
 
 fn arithmetic(expr: &AExpr, arena: &Arena<AExpr>) -> Option<Arithmetic> {
     match expr {
+        // So polars writes `row_number()`: it has no more rows than that.
+        AExpr::BinaryExpr { op: Operator::Plus, left, .. } if is_range(arena.get(*left)) => None,
         AExpr::BinaryExpr { op: Operator::Plus, .. } => Some(Arithmetic::Addition),
         // So polars writes `count(DISTINCT x)`: values without null.
         AExpr::BinaryExpr { op: Operator::Minus, left, .. } if is_distinct_count(arena.get(*left)) => None,
         AExpr::BinaryExpr { op: Operator::Minus, .. } => Some(Arithmetic::Subtraction),
         AExpr::BinaryExpr { op: Operator::Multiply, .. } => Some(Arithmetic::Multiplication),
-        AExpr::Agg(IRAggExpr::Sum(_)) => Some(Arithmetic::SumOfRows),
+        AExpr::Agg(IRAggExpr::Sum(_)) | AExpr::Function { function: IRFunctionExpr::CumSum { .. }, .. } => {
+            Some(Arithmetic::SumOfRows)
+        }
         AExpr::Function { function: IRFunctionExpr::Pow(_), .. } => Some(Arithmetic::Power),
         _ => None,
     }
+}
+
+fn is_range(expr: &AExpr) -> bool {
+    matches!(expr, AExpr::Function { function: IRFunctionExpr::Range(_), .. })
 }
 
 fn is_distinct_count(expr: &AExpr) -> bool {
@@ -164,9 +172,9 @@ fn is_distinct_count(expr: &AExpr) -> bool {
 
 fn is_small(data_type: &DataType, operation: Arithmetic) -> bool {
     match data_type {
-        DataType::Int64 | DataType::Int128 | DataType::UInt128 => false,
-        // Polars counts rows and characters in u32, from 0 on: `row_number()` is a sum.
-        DataType::UInt32 => operation != Arithmetic::Addition,
+        DataType::Int64 | DataType::Int128 => false,
+        // Only what is below 0 is past it, but for numbers that no trace has.
+        DataType::UInt128 => operation == Arithmetic::Subtraction,
         other => other.is_integer(),
     }
 }

@@ -5,32 +5,37 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
-    JoinConstraint, JoinOperator, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, Value,
-    WindowFrameUnits, WindowType, visit_expressions,
+    JoinConstraint, JoinOperator, ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit,
+    Visitor, WindowFrameUnits, WindowType, visit_expressions,
 };
 
-/// Functions that take the values of rows together.
-const AGGREGATES: [&str; 21] = [
+/// Functions that take the values of rows together (polars-sql, `PolarsSQLFunctions::try_from_sql`).
+const AGGREGATES: [&str; 26] = [
     "array_agg",
     "avg",
     "corr",
     "count",
     "covar",
+    "covar_pop",
     "covar_samp",
     "first",
+    "group_concat",
     "last",
+    "listagg",
     "max",
-    "mean",
     "median",
     "min",
     "quantile_cont",
     "quantile_disc",
-    "std",
     "stddev",
     "stddev_samp",
+    "stdev",
+    "stdev_samp",
     "string_agg",
     "sum",
+    "total",
     "var",
+    "var_samp",
     "variance",
 ];
 /// Functions that heed the order of their window.
@@ -48,14 +53,6 @@ pub(super) fn name_of(function: &Function) -> Option<String> {
 /// `=` (`SQLContext::process_join`).
 pub(super) fn joins(joins: &[Join]) -> ControlFlow<String> {
     for join in joins {
-        // What has no `=` is a join of another sort to polars, which is not built in.
-        if let JoinOperator::Join(JoinConstraint::On(on)) | JoinOperator::Inner(JoinConstraint::On(on)) =
-            &join.join_operator
-            && !has_equality(on)
-        {
-            let rule = "ON takes at least one `=`, joined with the rest by AND";
-            return ControlFlow::Break(format!("{join}: {rule}; for all pairs, CROSS JOIN and WHERE"));
-        }
         let on = match &join.join_operator {
             JoinOperator::Left(JoinConstraint::On(on))
             | JoinOperator::LeftOuter(JoinConstraint::On(on))
@@ -79,16 +76,6 @@ pub(super) fn joins(joins: &[Join]) -> ControlFlow<String> {
     ControlFlow::Continue(())
 }
 
-/// Whether a condition has `=` in it, joined with the rest by AND.
-fn has_equality(on: &Expr) -> bool {
-    match on {
-        Expr::Nested(on) => has_equality(on),
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => has_equality(left) || has_equality(right),
-        Expr::BinaryOp { op, .. } => *op == BinaryOperator::Eq,
-        _ => false,
-    }
-}
-
 /// Whether a condition is `=` alone, joined by AND.
 fn equalities(on: &Expr) -> bool {
     match on {
@@ -100,39 +87,117 @@ fn equalities(on: &Expr) -> bool {
 }
 
 /// Polars takes windows over rows that are being grouped within each group, and what stands beside an aggregate without GROUP BY
-/// for every row.
+/// for every row. Other ways to group it does not know, nor HAVING alone.
 pub(super) fn grouping(select: &Select) -> ControlFlow<String> {
-    let items = || select.projection.iter();
+    let items: Vec<(&SelectItem, Made)> = select.projection.iter().map(|item| (item, Made::of(item))).collect();
+    let is_plain = match &select.group_by {
+        GroupByExpr::All(modifiers) => modifiers.is_empty(),
+        GroupByExpr::Expressions(keys, modifiers) => {
+            let is_set = |key: &Expr| matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+            modifiers.is_empty() && !keys.iter().any(is_set)
+        }
+    };
+    if !is_plain {
+        let rule = "ROLLUP, CUBE and GROUPING SETS are not known; ask for each grouping, and join them by UNION ALL";
+        return ControlFlow::Break(rule.to_owned());
+    }
     if has_keys(select) {
-        let is_window = |function: &Function| function.over.is_some();
-        return match items().find(|item| calls(item, is_window).is_some()) {
+        return match items.iter().find(|(_, made)| made.window) {
             None => ControlFlow::Continue(()),
-            Some(item) => ControlFlow::Break(format!("{item}: group in a subquery, and take the window over its rows")),
+            Some((item, _)) => {
+                ControlFlow::Break(format!("{item}: group in a subquery, and take the window over its rows"))
+            }
         };
     }
-    let is_aggregate = |function: &Function| {
-        function.over.is_none() && name_of(function).is_some_and(|name| AGGREGATES.contains(&name.as_str()))
+    if let Some(having) = &select.having {
+        return ControlFlow::Break(format!("HAVING {having}: it is known behind GROUP BY alone; WHERE filters rows"));
+    }
+    let Some(aggregate) = items.iter().find_map(|(_, made)| made.aggregate.as_ref()) else {
+        return ControlFlow::Continue(());
     };
-    let Some(aggregate) = items().find_map(|item| calls(item, is_aggregate)) else { return ControlFlow::Continue(()) };
-    let is_of_rows = |item: &&SelectItem| {
-        let is_wildcard = matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
-        is_wildcard || (calls(item, is_aggregate).is_none() && visit_expressions(*item, is_column).is_break())
+    let is_of_rows = |item: &SelectItem, made: &Made| {
+        made.column || matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
     };
-    match items().find(is_of_rows) {
+    match items.iter().find(|(item, made)| is_of_rows(item, made)) {
         None => ControlFlow::Continue(()),
-        Some(item) => {
+        Some((item, Made { aggregate: Some(_), .. })) => {
+            let rule = "say of which rows the column is that stands beside the aggregate, with GROUP BY or OVER ()";
+            ControlFlow::Break(format!("{item}: {rule}"))
+        }
+        Some((item, _)) => {
             ControlFlow::Break(format!("{item} beside {aggregate}: say of which rows, with GROUP BY or OVER ()"))
         }
     }
 }
 
-/// The first such call in an item.
-fn calls(item: &SelectItem, is_such: impl Fn(&Function) -> bool) -> Option<String> {
-    let found = visit_expressions(item, |expr: &Expr| match expr {
-        Expr::Function(function) if is_such(function) => ControlFlow::Break(function.to_string()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.break_value()
+/// What an item is made of, that of subqueries aside.
+#[derive(Default)]
+struct Made {
+    /// The first aggregate.
+    aggregate: Option<String>,
+    /// Whether there is a column outside of aggregates.
+    column: bool,
+    /// Whether there is a window.
+    window: bool,
+    /// Queries, and aggregates, that what is visited stands in.
+    queries: u32,
+    aggregates: u32,
+}
+
+impl Made {
+    fn of(item: &SelectItem) -> Made {
+        let mut made = Made::default();
+        let _ = item.visit(&mut made);
+        made
+    }
+}
+
+impl Visitor for Made {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if self.queries > 0 {
+            return ControlFlow::Continue(());
+        }
+        match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.column |= self.aggregates == 0,
+            Expr::Function(function) if function.over.is_some() => self.window = true,
+            expr if is_aggregate(expr) => {
+                self.aggregates += 1;
+                self.aggregate.get_or_insert_with(|| expr.to_string());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.aggregates -= u32::from(self.queries == 0 && is_aggregate(expr));
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_aggregate(expr: &Expr) -> bool {
+    let Expr::Function(function) = expr else { return false };
+    function.over.is_none() && name_of(function).is_some_and(|name| AGGREGATES.contains(&name.as_str()))
+}
+
+/// Queries within an expression, but for those behind IN. Polars refuses them too, in words that show how a parser holds them.
+pub(super) fn subquery(expr: &Expr) -> ControlFlow<String> {
+    let (Expr::Exists { subquery, .. } | Expr::Subquery(subquery)) = expr else { return ControlFlow::Continue(()) };
+    let rule = "a query within an expression is known behind IN alone; join it, as in";
+    let example = "JOIN (SELECT max(tick) AS last FROM step) AS s ON tick = s.last";
+    ControlFlow::Break(format!("({subquery}): {rule} {example}"))
 }
 
 fn is_column(expr: &Expr) -> ControlFlow<()> {
@@ -174,19 +239,28 @@ fn is_grouped(select: &Select) -> bool {
 
 /// Whether it names a column of the answer, or numbers one.
 fn is_selected(select: &Select, by: &Expr) -> bool {
-    let name = match by {
+    let (table, name) = match by {
         Expr::Value(value) => return matches!(value.value, Value::Number(..)),
-        Expr::Identifier(name) => name,
-        Expr::CompoundIdentifier(words) => words.last().expect("it has words"),
+        Expr::Identifier(name) => (None, name),
+        Expr::CompoundIdentifier(words) => {
+            let (name, table) = words.split_last().expect("it has words");
+            (Some(table), name)
+        }
         _ => return false,
     };
+    // Of one table alone a column is the same with the table's name and without.
+    let has_one_table = matches!(&select.from[..], [table] if table.joins.is_empty());
     select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(Expr::Identifier(column)) => column.value == name.value,
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(words)) => {
-            words.last().is_some_and(|column| column.value == name.value)
+        SelectItem::UnnamedExpr(Expr::Identifier(column)) => {
+            column.value == name.value && (table.is_none() || has_one_table)
         }
-        SelectItem::ExprWithAlias { alias, .. } => alias.value == name.value,
-        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(words)) => {
+            let (column, of) = words.split_last().expect("it has words");
+            column.value == name.value && (table.is_none_or(|table| table == of) || has_one_table)
+        }
+        SelectItem::ExprWithAlias { alias, .. } => table.is_none() && alias.value == name.value,
+        SelectItem::Wildcard(_) => true,
+        SelectItem::QualifiedWildcard(..) => has_one_table,
         _ => false,
     })
 }
@@ -211,6 +285,11 @@ pub(super) fn function(function: &Function) -> ControlFlow<String> {
         return ControlFlow::Break(format!(
             "{function}: polars gathers all rows here, whatever OVER says; use GROUP BY"
         ));
+    }
+    // Without an order, polars gives the last value row by row all the same, and leaves out what a frame says.
+    if spec.order_by.is_empty() && (name == "last_value" || spec.window_frame.is_some()) {
+        let rule = "say in which order its rows are, as in OVER (ORDER BY tick ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)";
+        return ControlFlow::Break(format!("{function}: {rule}"));
     }
     let by_rows = spec.window_frame.as_ref().is_some_and(|frame| frame.units == WindowFrameUnits::Rows);
     if spec.order_by.is_empty() || ORDERED.contains(&name.as_str()) || (by_rows && RUNNING.contains(&name.as_str())) {
