@@ -86,7 +86,7 @@ fn measure<W: Workload>(request: &Request) {
     drop(written);
     let mut figures = formats::pauses::<W>(&ticks);
     if !request.formats {
-        lines.push(verdict::fork::<W>(&ticks, request.rounds));
+        lines.extend(verdict::forks::<W>(&ticks, request.rounds));
         lines.push(verdict::equal::<W>(request.ticks * 10, request.rounds));
         let (_, digest) = ours::write::<W>(&ticks, true, Options::LIVE);
         figures.extend(ingest::figures::<W>(&ticks, digest, request.rounds));

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::path::Path;
 use std::sync::Arc;
 
-use cdt_analysis::{DiffOptions, DiffReport, Verdict, diff};
+use cdt_analysis::{BisectOptions, DiffOptions, DiffReport, Mismatch, Verdict, bisect, diff};
 use cdt_schema::{Tick, TickBuilder};
 use cdt_testkit::meta;
 use cdt_trace::{Options, Trace, TraceWriter, Unwatched};
@@ -37,14 +37,23 @@ fn compare(a: &Path, b: &Path) -> DiffReport {
     diff(&a, &b, &DiffOptions::default(), &Unwatched).expect("our own traces")
 }
 
-/// The first sustained fork: one field of one entity from 70 % on, both files opened, the field named.
-pub fn fork<W: Workload>(ticks: &[W::Tick], rounds: u32) -> Line {
+/// As `cdt bisect` does, which stops at the first sustained fork.
+fn first_fork(a: &Path, b: &Path) -> Mismatch {
+    let [a, b] = [a, b].map(|path| Trace::open(path).expect("our own trace"));
+    let options = BisectOptions { diff: DiffOptions::default(), before: 0, after: 1, command: String::new() };
+    let report = bisect(&a, &b, &options, &Unwatched).expect("our own traces");
+    report.first_sustained.expect("they fork")
+}
+
+/// The first sustained fork: one field of one entity from 70 % on, both files opened, the field named. The peers stop there
+/// too, by the first row that differs. Then the whole verdict, which looks at every row that differs behind it.
+pub fn forks<W: Workload>(ticks: &[W::Tick], rounds: u32) -> [Line; 2] {
     let folder = TempDir::new().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     let from = ticks.len() * FORK.0 / FORK.1;
     let mut forked = ticks.to_vec();
     forked[from..].iter_mut().for_each(W::fork);
-    let mut contenders: Vec<Contender<'_>> = Vec::new();
+    let (mut contenders, mut verdicts): (Vec<Contender<'_>>, Vec<Contender<'_>>) = (Vec::new(), Vec::new());
     let messages = [ticks, &forked].map(messages::write::<W>);
     contenders.push((
         Who::Mcap,
@@ -65,17 +74,18 @@ pub fn fork<W: Workload>(ticks: &[W::Tick], rounds: u32) -> Line {
         let paths = [path(&format!("{who}-a.cdt")), path(&format!("{who}-b.cdt"))];
         save::<W>(ticks.iter(), &paths[0], options);
         save::<W>(forked.iter(), &paths[1], options);
-        contenders.push((
-            who,
-            Box::new(move |_| {
-                let found = compare(&paths[0], &paths[1]).first_sustained.expect("they fork");
-                assert_eq!(found.tick.0 as usize, from, "{}", found.path);
-            }),
-        ));
+        let check = move |found: &Mismatch| assert_eq!(found.tick.0 as usize, from, "{}", found.path);
+        let again = paths.clone();
+        contenders.push((who, Box::new(move |_| check(&first_fork(&paths[0], &paths[1])))));
+        let whole = move |_| check(&compare(&again[0], &again[1]).first_sustained.expect("they fork"));
+        verdicts.push((who, Box::new(whole)));
     }
-    let times = in_turns(rounds, &mut contenders);
     let asks = [Some(Ask::AtMost(1.2)), Some(Ask::AtMost(2.5))];
-    Line::of_times("first sustained fork, field named, ms", &times, (0.5, 1.0), asks)
+    let line = |name, contenders, asks| Line::of_times(name, &in_turns(rounds, contenders), (0.5, 1.0), asks);
+    [
+        line("first sustained fork, field named, ms", &mut contenders, asks),
+        line("  the whole verdict, ms", &mut verdicts, [None, None]),
+    ]
 }
 
 /// Two equal traces of that many ticks, both files opened.
