@@ -18,6 +18,7 @@ use crate::codec::{self, Choice, ColumnEncoding, Lane, Scratch, Zstd};
 use crate::draws;
 use crate::frame::Cursor;
 use crate::index::tick_runs_of;
+use crate::places::{EntityRun, Places};
 use crate::records::{self, ArchivedBlockRecord, BlockRecord, ChannelFrameRecord, ColumnFrameRecord, TickRunRecord};
 use crate::section::{Tag, read_head};
 use crate::{BlockEntry, Encoding, Error};
@@ -33,15 +34,6 @@ pub(crate) const MAX_RAW: usize = 48 << 20;
 pub(crate) const MAX_TAIL: u32 = 96 << 20;
 /// Bytes of rows at which a block ends even if the options allow more.
 pub(crate) const MAX_BLOCK_BYTES: usize = 22 << 20;
-
-/// Ticks of one entity without a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct EntityRun {
-    slot: u32,
-    generation: u32,
-    start: u32,
-    len: u32,
-}
 
 /// Encodes blocks one after another, with buffers that are reused.
 #[derive(Debug)]
@@ -140,7 +132,7 @@ impl BlockWriter {
     fn entities(&mut self, table: &Table) {
         let runs = entity_runs(table);
         let mut places = Places::default();
-        places.fill(&runs, table.ends.len());
+        places.fill(&runs, len32(table.ends.len()));
         debug_assert_eq!(places.ends, table.ends, "runs cover exactly the rows");
         self.tail.extend_from_slice(&len32(runs.len()).to_le_bytes());
         for part in [
@@ -152,12 +144,11 @@ impl BlockWriter {
             let lanes: Vec<u32> = runs.iter().map(part).collect();
             self.lanes(&lanes, &[len32(lanes.len())]);
         }
-        let lens: Vec<u32> = runs.iter().map(|run| run.len).collect();
         for column in &table.columns[entities::FIRST_FIELD..] {
             match column {
-                Column::W8(lanes) => self.gathered(lanes, &places.order, &lens),
-                Column::W32(lanes) => self.gathered(lanes, &places.order, &lens),
-                Column::W64(lanes) => self.gathered(lanes, &places.order, &lens),
+                Column::W8(lanes) => self.gathered(lanes, &places),
+                Column::W32(lanes) => self.gathered(lanes, &places),
+                Column::W64(lanes) => self.gathered(lanes, &places),
                 Column::Bytes(_) => unreachable!("entities have scalar fields only"),
             }
         }
@@ -176,11 +167,11 @@ impl BlockWriter {
     }
 
     /// A column whose lanes stand in the order of runs at these places.
-    fn gathered<L: Lane>(&mut self, lanes: &[L], order: &[u32], runs: &[u32]) {
+    fn gathered<L: Lane>(&mut self, lanes: &[L], places: &Places) {
         let mut gathered = std::mem::take(&mut L::buffers(&mut self.scratch).lanes);
         gathered.clear();
-        gathered.extend(order.iter().map(|&row| lanes[row as usize]));
-        self.lanes(&gathered, runs);
+        gathered.extend(places.order.iter().map(|&row| lanes[row as usize]));
+        self.lanes(&gathered, &places.lens);
         L::buffers(&mut self.scratch).lanes = gathered;
     }
 
@@ -245,41 +236,6 @@ fn entity_runs(table: &Table) -> Vec<EntityRun> {
     open.iter().for_each(|&run| runs[run].len += same_for);
     runs.sort_unstable();
     runs
-}
-
-/// Where the rows of entity runs stand: tick after tick, in the order of slots.
-#[derive(Debug, Default)]
-struct Places {
-    /// Where each tick's rows end.
-    ends: Vec<u32>,
-    /// For each value in the order of runs, the row that it belongs to.
-    order: Vec<u32>,
-    next: Vec<u32>,
-}
-
-impl Places {
-    /// Of runs by slot in a block of that many ticks.
-    fn fill(&mut self, runs: &[EntityRun], ticks: usize) {
-        self.ends.clear();
-        self.ends.resize(ticks, 0);
-        for run in runs {
-            self.ends[run.start as usize..][..run.len as usize].iter_mut().for_each(|count| *count += 1);
-        }
-        self.next.clear();
-        let mut total = 0;
-        for end in &mut self.ends {
-            self.next.push(total);
-            total += *end;
-            *end = total;
-        }
-        self.order.clear();
-        self.order.reserve(total as usize);
-        for run in runs {
-            let ticks = &mut self.next[run.start as usize..][..run.len as usize];
-            self.order.extend(ticks.iter().copied());
-            ticks.iter_mut().for_each(|next| *next += 1);
-        }
-    }
 }
 
 /// A block's head, checked against its entry in the index: what its tail holds and where.
@@ -568,7 +524,7 @@ impl TableDecoder<'_> {
             (_, Arity::Fixed(each)) => table.ends.extend((1..=len32(ticks)).map(|tick| tick * each)),
             (_, Arity::Many) => {
                 let mut counts = Vec::new();
-                self.lanes::<u32>(cursor, (ticks, &[len32(ticks)]), None, &mut counts)?;
+                self.lanes::<u32>(cursor, ticks, None, &mut counts)?;
                 cumulate(&counts, rows, &mut table.ends)?;
             }
         }
@@ -583,7 +539,7 @@ impl TableDecoder<'_> {
                 continue;
             }
             match declared.column_type {
-                ColumnType::Scalar(_) => self.column(cursor, (rows as usize, &[rows]), None, column)?,
+                ColumnType::Scalar(_) => self.column(cursor, rows as usize, None, column)?,
                 column_type => self.ragged(cursor, column_type, rows, column)?,
             }
         }
@@ -597,35 +553,28 @@ impl TableDecoder<'_> {
         let rows = self.head.rows[self.id.0] as usize;
         let ticks = self.head.ticks.len();
         let runs = self.runs(cursor, rows, ticks)?;
-        self.places.fill(&runs, ticks);
+        self.places.fill(&runs, len32(ticks));
+        self.places.lay(&runs, len32(ticks));
         table.ends.clone_from(&self.places.ends);
-        let lens: Vec<u32> = runs.iter().map(|run| run.len).collect();
         let (keys, fields) = table.columns.split_at_mut(entities::FIRST_FIELD);
         let parts = [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation];
         for (number, (column, part)) in keys.iter_mut().zip(parts).enumerate() {
             let Column::W32(lanes) = column else { unreachable!("slots and generations are 32-bit") };
-            if !self.wants(number) {
+            if self.wants(number) {
+                self.places.spread(|run| part(&runs[run as usize]), lanes);
+            } else {
                 lanes.clear();
-                continue;
-            }
-            // Every row belongs to one run, so all are written.
-            lanes.resize(rows, 0);
-            let mut order = &self.places.order[..];
-            for run in &runs {
-                let (places, rest) = order.split_at(run.len as usize);
-                places.iter().for_each(|&row| lanes[row as usize] = part(run));
-                order = rest;
             }
         }
-        let order = std::mem::take(&mut self.places.order);
+        let places = std::mem::take(self.places);
         let decoded = fields.iter_mut().zip(entities::FIRST_FIELD..).try_for_each(|(column, number)| {
             if self.wants(number) {
-                self.column(cursor, (rows, &lens), Some(&order), column)
+                self.column(cursor, rows, Some(&places), column)
             } else {
                 self.skip(cursor, column)
             }
         });
-        self.places.order = order;
+        *self.places = places;
         decoded
     }
 
@@ -650,7 +599,7 @@ impl TableDecoder<'_> {
         }
         let mut parts: [Vec<u32>; 4] = Default::default();
         for part in &mut parts {
-            self.lanes(cursor, (count, &[len32(count)]), None, part)?;
+            self.lanes(cursor, count, None, part)?;
         }
         let [slots, generations, starts, lens] = parts;
         let mut runs: Vec<EntityRun> = Vec::with_capacity(count);
@@ -681,14 +630,14 @@ impl TableDecoder<'_> {
     fn column(
         &mut self,
         cursor: &mut Cursor<'_>,
-        shape: (usize, &[u32]),
-        order: Option<&[u32]>,
+        count: usize,
+        places: Option<&Places>,
         column: &mut Column,
     ) -> Result<(), String> {
         match column {
-            Column::W8(lanes) => self.lanes(cursor, shape, order, lanes),
-            Column::W32(lanes) => self.lanes(cursor, shape, order, lanes),
-            Column::W64(lanes) => self.lanes(cursor, shape, order, lanes),
+            Column::W8(lanes) => self.lanes(cursor, count, places, lanes),
+            Column::W32(lanes) => self.lanes(cursor, count, places, lanes),
+            Column::W64(lanes) => self.lanes(cursor, count, places, lanes),
             Column::Bytes(_) => unreachable!("the column holds scalars"),
         }
     }
@@ -702,7 +651,7 @@ impl TableDecoder<'_> {
     ) -> Result<(), String> {
         let Column::Bytes(ragged) = column else { unreachable!("the column holds byte strings") };
         let mut lens: Vec<u32> = Vec::new();
-        self.lanes(cursor, (rows as usize, &[rows]), None, &mut lens)?;
+        self.lanes(cursor, rows as usize, None, &mut lens)?;
         let total = lens.iter().try_fold(0u32, |sum, &len| sum.checked_add(len));
         let total = total.filter(|&total| total as usize <= *self.spare).ok_or_else(|| {
             format!(
@@ -717,27 +666,27 @@ impl TableDecoder<'_> {
                 return Err(format!("values have 8 bytes each, but there are {total} bytes"));
             }
             let mut lanes: Vec<u64> = Vec::new();
-            self.lanes(cursor, (total as usize / 8, &[total / 8]), None, &mut lanes)?;
+            self.lanes(cursor, total as usize / 8, None, &mut lanes)?;
             ragged.data.clear();
             ragged.data.extend(lanes.into_iter().flat_map(u64::to_le_bytes));
             return Ok(());
         }
-        self.lanes(cursor, (total as usize, &[total]), None, &mut ragged.data)
+        self.lanes(cursor, total as usize, None, &mut ragged.data)
     }
 
     /// Decodes the next column frame.
     fn lanes<L: Lane>(
         &mut self,
         cursor: &mut Cursor<'_>,
-        shape: (usize, &[u32]),
-        order: Option<&[u32]>,
+        count: usize,
+        places: Option<&Places>,
         out: &mut Vec<L>,
     ) -> Result<(), String> {
         let &(number, len) = self.frames.next().ok_or("a column frame is missing")?;
         let bytes = cursor.take(len as usize)?;
         let encoding =
             ColumnEncoding::from_number(number).ok_or_else(|| format!("column encoding {number} is not known"))?;
-        codec::decode(encoding, bytes, shape, order, self.scratch, out)
+        codec::decode(encoding, bytes, count, places, self.scratch, out)
     }
 }
 

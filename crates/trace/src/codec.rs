@@ -6,9 +6,11 @@ mod planes;
 mod predict;
 
 use crate::frame::Cursor;
+use crate::places::Places;
 
 use bits::Rows;
 pub(crate) use planes::{Unzstd, Zstd};
+use wide::u32x4;
 
 /// How a column's lanes are stored. The number is what the file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ impl ColumnEncoding {
 /// A fixed-width unsigned lane. Arithmetic wraps.
 pub(crate) trait Lane: Copy + PartialEq + Into<u64> + Rows {
     const BITS: u32;
+    /// Four of them side by side.
+    type Four: Four<Self>;
     fn truncate(bits: u64) -> Self;
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
@@ -70,10 +74,75 @@ pub(crate) trait Lane: Copy + PartialEq + Into<u64> + Rows {
     fn buffers(scratch: &mut Scratch) -> &mut Buffers<Self>;
 }
 
+/// Four lanes that the machine takes at once where it can.
+pub(crate) trait Four<L>: Copy {
+    fn of(lanes: [L; 4]) -> Self;
+    fn lanes(self) -> [L; 4];
+    fn plus(self, other: Self) -> Self;
+    fn unzigzag(self) -> Self;
+    /// The first lanes of all, the second ones, and so on.
+    fn transposed(fours: [Self; 4]) -> [Self; 4];
+}
+
+impl Four<u32> for u32x4 {
+    #[inline(always)]
+    fn of(lanes: [u32; 4]) -> Self {
+        u32x4::new(lanes)
+    }
+
+    #[inline(always)]
+    fn lanes(self) -> [u32; 4] {
+        self.to_array()
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+
+    #[inline(always)]
+    fn unzigzag(self) -> Self {
+        (self >> 1) ^ (u32x4::new([0; 4]) - (self & u32x4::new([1; 4])))
+    }
+
+    #[inline(always)]
+    fn transposed(fours: [Self; 4]) -> [Self; 4] {
+        u32x4::transpose(fours)
+    }
+}
+
+impl<L: Lane> Four<L> for [L; 4] {
+    #[inline(always)]
+    fn of(lanes: [L; 4]) -> Self {
+        lanes
+    }
+
+    #[inline(always)]
+    fn lanes(self) -> [L; 4] {
+        self
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        std::array::from_fn(|lane| self[lane].plus(other[lane]))
+    }
+
+    #[inline(always)]
+    fn unzigzag(self) -> Self {
+        self.map(L::unzigzag)
+    }
+
+    #[inline(always)]
+    fn transposed(fours: [Self; 4]) -> [Self; 4] {
+        std::array::from_fn(|lane| fours.map(|four| four[lane]))
+    }
+}
+
 macro_rules! lane {
-    ($type:ty, $buffers:ident, $width:expr, $($plane:literal)*) => {
+    ($type:ty, $four:ty, $buffers:ident, $width:expr, $($plane:literal)*) => {
         impl Lane for $type {
             const BITS: u32 = <$type>::BITS;
+            type Four = $four;
 
             #[inline(always)]
             #[allow(
@@ -138,9 +207,9 @@ macro_rules! lane {
     };
 }
 // Where there is room for one bit more, a lowest one spares the case of zero.
-lane!(u8, lanes8, |lane: u8| (u32::from(lane) << 1 | 1).ilog2(), 0);
-lane!(u32, lanes32, |lane: u32| (u64::from(lane) << 1 | 1).ilog2(), 0 1 2 3);
-lane!(u64, lanes64, |lane: u64| 64 - lane.leading_zeros(), 0 1 2 3 4 5 6 7);
+lane!(u8, [u8; 4], lanes8, |lane: u8| (u32::from(lane) << 1 | 1).ilog2(), 0);
+lane!(u32, u32x4, lanes32, |lane: u32| (u64::from(lane) << 1 | 1).ilog2(), 0 1 2 3);
+lane!(u64, [u64; 4], lanes64, |lane: u64| 64 - lane.leading_zeros(), 0 1 2 3 4 5 6 7);
 
 /// Buffers that successive columns reuse, because fresh memory costs more than coding.
 #[derive(Debug, Default)]
@@ -337,16 +406,16 @@ fn encode_dictionary<L: Lane>(lanes: &[L], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Decodes a column of `count` lanes, which must use up `bytes`, into `out`, whatever it holds. With `order`, lane i goes to
-/// place `order[i]`; without it there is one run.
+/// Decodes a column of `count` lanes, which must use up `bytes`, into `out`, whatever it holds: those of entity runs at these
+/// places, or one run.
 ///
 /// # Errors
 /// The rule that the bytes break.
 pub(crate) fn decode<L: Lane>(
     encoding: ColumnEncoding,
     bytes: &[u8],
-    (count, runs): (usize, &[u32]),
-    order: Option<&[u32]>,
+    count: usize,
+    places: Option<&Places>,
     scratch: &mut Scratch,
     out: &mut Vec<L>,
 ) -> Result<(), String> {
@@ -357,7 +426,7 @@ pub(crate) fn decode<L: Lane>(
         return cursor.finish();
     }
     // Every lane is written below, so what the buffers hold of other columns need not be cleared.
-    let Some(order) = order else {
+    let Some(places) = places else {
         let predicted = stored(encoding, &mut cursor, count, &mut scratch.unzstd, out)?;
         if predicted > 0 {
             predict::undo(out, predicted);
@@ -368,7 +437,7 @@ pub(crate) fn decode<L: Lane>(
     let predicted = stored(encoding, &mut cursor, count, &mut scratch.unzstd, &mut residuals)?;
     cursor.finish()?;
     out.resize(count, L::truncate(0));
-    predict::undo_to(&residuals, runs, predicted, order, out);
+    predict::undo_to(&residuals, predicted, places, out);
     L::buffers(scratch).residuals = residuals;
     Ok(())
 }
@@ -441,14 +510,13 @@ mod tests {
         let encoding = encode(lanes, runs, &mut Choice::default(), zstd, &mut scratch, &mut bytes);
         assert_eq!(ColumnEncoding::from_number(encoding.number()), Some(encoding));
         let mut back = vec![L::truncate(3)];
-        let mut read = |bytes: &[u8], order: Option<&[u32]>, back: &mut Vec<L>| {
-            decode(encoding, bytes, (lanes.len(), runs), order, &mut scratch, back)
+        let mut read = |bytes: &[u8], places: Option<&Places>, back: &mut Vec<L>| {
+            decode(encoding, bytes, lanes.len(), places, &mut scratch, back)
         };
         read(&bytes, None, &mut back).unwrap();
         assert_eq!(back, lanes);
-        let backwards: Vec<u32> = (0..count(lanes)).rev().collect();
-        read(&bytes, Some(&backwards), &mut back).unwrap();
-        assert!(encoding == ColumnEncoding::Constant || back.iter().rev().eq(lanes));
+        read(&bytes, Some(&Places::of_lens(runs)), &mut back).unwrap();
+        assert_eq!(back, lanes);
         for cut in 0..bytes.len() {
             assert!(read(&bytes[..cut], None, &mut back).is_err(), "cut at {cut}");
         }
@@ -509,15 +577,7 @@ mod tests {
     #[test]
     fn bytes_that_no_writer_makes_are_refused() {
         let refused = |encoding, bytes: &[u8], count| {
-            decode::<u32>(
-                encoding,
-                bytes,
-                (count, &[u32::truncate(count as u64)]),
-                None,
-                &mut Scratch::default(),
-                &mut Vec::new(),
-            )
-            .unwrap_err()
+            decode::<u32>(encoding, bytes, count, None, &mut Scratch::default(), &mut Vec::new()).unwrap_err()
         };
         assert!(refused(ColumnEncoding::Plain, &[0; 8], usize::MAX).contains("too many"));
         assert!(refused(ColumnEncoding::Dictionary, &[0, 1, 0, 0, 0, 1, 1], 1).contains("none at 1"));

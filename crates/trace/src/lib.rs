@@ -21,6 +21,7 @@ mod index_writer;
 mod locks;
 mod meta;
 mod new_file;
+mod places;
 mod records;
 mod recover;
 mod section;

@@ -3,6 +3,8 @@
 //! many of the numbers' own width 128 bits have. What is left of a column stands bit after bit: number i has the bits i·w to
 //! (i+1)·w − 1 of little-endian words.
 
+use wide::u32x4;
+
 use super::Lane;
 
 /// Numbers of a group.
@@ -19,6 +21,13 @@ macro_rules! for_each_number {
     };
     (@ $number:ident $body:expr; $($value:literal)*) => {
         $({ const $number: usize = $value; $body })*
+    };
+}
+
+/// Writes `$body` out for the 32 rows that a group's 32-bit numbers stand in when they are not packed.
+macro_rules! for_each_row {
+    ($row:ident => $body:expr) => {
+        for_each_number!(@ $row $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)
     };
 }
 
@@ -90,11 +99,77 @@ macro_rules! rows {
     };
 }
 rows!(u8);
-rows!(u32);
 rows!(u64);
 
+/// Words of a row of 32-bit numbers.
+const WORDS: usize = 4;
+
+/// Most numbers have 32 bits, so that each of their widths has code of its own.
+impl Rows for u32 {
+    fn pack_rows(numbers: &[u32; GROUP], width: u32, out: &mut [u8]) {
+        with_width!(width, pack_rows_of, u32, (numbers, out.as_chunks_mut().0));
+    }
+
+    fn unpack_rows(bytes: &[u8], width: u32, numbers: &mut [u32; GROUP]) {
+        with_width!(width, unpack_rows_of, u32, (bytes.as_chunks().0, numbers));
+    }
+}
+
+#[inline(never)]
+#[allow(unused_assignments, reason = "what is left of the last row is nothing")]
+fn pack_rows_of<L: Lane, const W: usize>(numbers: &[u32; GROUP], rows: &mut [[u8; 16]]) {
+    if W == 0 || W > 32 {
+        return;
+    }
+    let rows = &mut rows[..W];
+    let mut row = u32x4::new([0; WORDS]);
+    for_each_row!(I => {
+        let four = u32x4::new(numbers.as_chunks().0[I]);
+        row = if (I * W).is_multiple_of(32) { four } else { row | four << (I * W % 32) as u64 };
+        if I * W % 32 + W >= 32 {
+            rows[I * W / 32] = bytes_of_row(row);
+            if I * W % 32 + W > 32 {
+                row = four >> (32 - I * W % 32) as u64;
+            }
+        }
+    });
+}
+
+#[inline(never)]
+fn unpack_rows_of<L: Lane, const W: usize>(rows: &[[u8; 16]], numbers: &mut [u32; GROUP]) {
+    if W == 0 || W > 32 {
+        *numbers = [0; GROUP];
+        return;
+    }
+    let rows = &rows[..W];
+    let mask = u32x4::new([u32::MAX >> (32 - W); WORDS]);
+    let numbers = numbers.as_chunks_mut().0;
+    for_each_row!(I => {
+        let mut four = row_of(&rows[I * W / 32]);
+        if !(I * W).is_multiple_of(32) {
+            four = four >> (I * W % 32) as u64;
+        }
+        if I * W % 32 + W > 32 {
+            four |= row_of(&rows[I * W / 32 + 1]) << (32 - I * W % 32) as u64;
+        }
+        numbers[I] = (four & mask).to_array();
+    });
+}
+
+#[inline(always)]
+fn row_of(bytes: &[u8; 16]) -> u32x4 {
+    let words = bytes.as_chunks::<4>().0;
+    u32x4::new(std::array::from_fn(|word| u32::from_le_bytes(words[word])))
+}
+
+#[inline(always)]
+fn bytes_of_row(row: u32x4) -> [u8; 16] {
+    let words = row.to_array().map(u32::to_le_bytes);
+    std::array::from_fn(|byte| words[byte / 4][byte % 4])
+}
+
 /// Bytes that `count` numbers of a width need.
-pub(super) fn bytes_of(count: usize, width: u32) -> usize {
+pub(super) const fn bytes_of(count: usize, width: u32) -> usize {
     (count * width as usize).div_ceil(8)
 }
 

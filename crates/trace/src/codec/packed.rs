@@ -70,16 +70,17 @@ fn put_bits(bytes: &mut [u8], shift: usize, number: u64) {
     }
 }
 
-/// The `width` bits from the `shift`-th of `bytes` on. What is beyond the bytes' end is zero.
-fn bits_at(bytes: &[u8], shift: usize, width: u32) -> u64 {
-    let word = bytes.first_chunk::<8>().copied().unwrap_or_else(|| {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        word
-    });
-    let low = u64::from_le_bytes(word) >> shift;
-    let high = bytes.get(8).filter(|_| shift > 0).map_or(0, |&next| u64::from(next) << (64 - shift));
-    (low | high) & u64::MAX >> (64 - width)
+/// The `width` bits from the `at`-th of `bytes` on, behind which eight bytes more stand.
+#[inline(always)]
+fn bits_at(bytes: &[u8], at: usize, width: u32) -> u64 {
+    let (byte, shift) = (at / 8, at % 8);
+    let word = bytes[byte..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    let mut bits = word >> shift;
+    // Of one that begins within a byte a ninth may be needed.
+    if width > 56 && shift > 0 {
+        bits |= u64::from(bytes[byte + 8]) << (64 - shift);
+    }
+    bits & u64::MAX >> (64 - width)
 }
 
 /// The numbers of a group with more than `width` bits, a bit each.
@@ -117,10 +118,13 @@ struct Shape {
 impl Shape {
     /// The cheapest for a group; of equal ones the widest.
     fn of<L: Lane>(group: &[L; GROUP], count: usize) -> Shape {
-        let counts = Widths::of(group);
         let all = group.iter().fold(L::truncate(0), |all, &number| all.or(number));
         let widest = all.width();
         let mut best = Shape { width: widest, exceptions: 0, upper: 0 };
+        if widest == 0 {
+            return best;
+        }
+        let counts = Widths::of(group);
         let mut least = best.bits(count);
         let mut exceptions = 0;
         for width in (0..widest).rev() {
@@ -219,17 +223,18 @@ fn unpack_group<L: Lane>(cursor: &mut Cursor<'_>, count: usize, group: &mut [L; 
     }
     bits::unpack(cursor.take(bytes_of(count, width))?, count, width, group);
     let places = cursor.take(exceptions)?;
+    let mut padded = [0; bytes_of(GROUP, 64) + 8];
     let packed = cursor.take(bytes_of(exceptions, upper))?;
-    let mut last = None;
+    padded[..packed.len()].copy_from_slice(packed);
+    if !places.is_sorted_by(|place, next| place < next) || usize::from(places[exceptions - 1]) >= count {
+        let is_wrong = |at: &usize| usize::from(places[*at]) >= count || *at > 0 && places[at - 1] >= places[*at];
+        let place = (0..exceptions).find(is_wrong).map_or(0, |at| places[at]);
+        return Err(format!("an exception cannot stand at place {place}"));
+    }
     for (index, &place) in places.iter().enumerate() {
-        if usize::from(place) >= count || last.is_some_and(|last| last >= place) {
-            return Err(format!("an exception cannot stand at place {place}"));
-        }
-        last = Some(place);
-        let at = index * upper as usize;
-        let part = bits_at(&packed[at / 8..], at % 8, upper);
-        let number = &mut group[usize::from(place)];
-        *number = L::truncate((*number).into() | part << width);
+        let part = bits_at(&padded, index * upper as usize, upper);
+        let number = &mut group[usize::from(place) % GROUP];
+        *number = number.or(L::truncate(part << width));
     }
     Ok(())
 }
