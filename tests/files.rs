@@ -309,6 +309,7 @@ fn what_is_followed_to_its_end_gets_the_ordinary_verdict() {
     assert_eq!(end(running).0, 0);
     let (code, text) = end(window);
     assert!(code == 0 && text.starts_with("EQUAL") && text.contains("2,000 ticks"), "{text}");
+    assert!(!text.contains("still being written"), "{text}");
     for (child, headline) in [(diff, "EQUAL"), (health, "HEALTHY"), (both, "EQUAL")] {
         let (code, text) = end(child);
         assert!(code == 0 && text.starts_with(headline), "{text}");

@@ -96,7 +96,11 @@ impl Places {
         let mut laying = Laying::new(runs, &mut self.strips);
         let mut live: Vec<u32> = Vec::new();
         for tick in 0..ticks {
-            let has_ended = ends.at(tick).map(|run| laying.end_run(run, tick)).count() > 0;
+            let mut has_ended = false;
+            for run in ends.at(tick) {
+                laying.end_run(run, tick);
+                has_ended = true;
+            }
             if has_ended {
                 live.retain(|&run| runs[run as usize].end() > tick);
             }
@@ -106,14 +110,18 @@ impl Places {
             if before > 0 && has_started {
                 live.sort_unstable();
             }
-            let is_later = |run: u32| runs[run as usize].len > EARLY;
-            let is_later = tick >= EARLY
-                && starts.at(tick - EARLY).filter(|&run| is_later(run)).map(|run| laying.begin_rest(run)).count() > 0;
+            let mut has_rest = false;
+            for run in tick.checked_sub(EARLY).into_iter().flat_map(|start| starts.at(start)) {
+                if runs[run as usize].len > EARLY {
+                    laying.begin_rest(run);
+                    has_rest = true;
+                }
+            }
             if has_ended || has_started || self.changes.is_empty() {
                 self.changes.push((tick, count(&self.live)));
                 self.live.extend_from_slice(&live);
             }
-            if has_ended || has_started || is_later {
+            if has_ended || has_started || has_rest {
                 laying.go_on(tick, &live);
             }
         }

@@ -33,10 +33,10 @@ pub fn compact(args: &args::Compact, terminal: &Terminal) -> Result<Exit, Failur
     let trace = open(&args.trace)?;
     let out = args.out.as_ref().unwrap_or(&args.trace);
     let same = |out| Some(std::fs::canonicalize(out).ok()? == std::fs::canonicalize(&args.trace).ok()?);
-    if !args.in_place && same(out) == Some(true) {
-        return Err(Failure(format!("{}: this is what is read; pass --in-place to replace it", out.display())));
-    }
     if !args.in_place {
+        if same(out) == Some(true) {
+            return Err(Failure(format!("{}: this is what is read; pass --in-place to replace it", out.display())));
+        }
         NewFile::refuse_over(out, &args.trace)?;
     }
     let before = trace.stored_bytes()?;

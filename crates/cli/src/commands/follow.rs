@@ -149,7 +149,7 @@ pub fn health(path: &Path, following: &Following, terminal: &Terminal) -> Result
 /// What came of comparing traces while they were written.
 pub struct FollowedDiff {
     pub report: DiffReport,
-    /// Whether what was asked about was there whole: both traces have their ends, or the window was reached.
+    /// Whether what was asked about was there whole: both traces have their ends, or the rest cannot change the verdict.
     pub is_whole: bool,
     /// Whether both traces have their ends.
     pub is_finished: bool,

@@ -116,23 +116,22 @@ impl Rows for u32 {
 }
 
 #[inline(never)]
-#[allow(unused_assignments, reason = "what is left of the last row is nothing")]
 fn pack_rows_of<L: Lane, const W: usize>(numbers: &[u32; GROUP], rows: &mut [[u8; 16]]) {
     if W == 0 || W > 32 {
         return;
     }
     let rows = &mut rows[..W];
-    let mut row = u32x4::new([0; WORDS]);
+    let zero = u32x4::new([0; WORDS]);
+    let mut row = zero;
     for_each_row!(I => {
         let four = u32x4::new(numbers.as_chunks().0[I]);
-        row = if (I * W).is_multiple_of(32) { four } else { row | four << (I * W % 32) as u64 };
+        row |= four << (I * W % 32) as u64;
         if I * W % 32 + W >= 32 {
             rows[I * W / 32] = bytes_of_row(row);
-            if I * W % 32 + W > 32 {
-                row = four >> (32 - I * W % 32) as u64;
-            }
+            row = if I * W % 32 + W > 32 { four >> (32 - I * W % 32) as u64 } else { zero };
         }
     });
+    debug_assert_eq!(row, zero, "32 numbers of each lane fill whole words");
 }
 
 #[inline(never)]
@@ -145,10 +144,7 @@ fn unpack_rows_of<L: Lane, const W: usize>(rows: &[[u8; 16]], numbers: &mut [u32
     let mask = u32x4::new([u32::MAX >> (32 - W); WORDS]);
     let numbers = numbers.as_chunks_mut().0;
     for_each_row!(I => {
-        let mut four = row_of(&rows[I * W / 32]);
-        if !(I * W).is_multiple_of(32) {
-            four = four >> (I * W % 32) as u64;
-        }
+        let mut four = row_of(&rows[I * W / 32]) >> (I * W % 32) as u64;
         if I * W % 32 + W > 32 {
             four |= row_of(&rows[I * W / 32 + 1]) << (32 - I * W % 32) as u64;
         }

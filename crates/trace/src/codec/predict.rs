@@ -7,7 +7,7 @@
 //! and would widen the groups that they fall into.
 
 use super::{Four, Lane};
-use crate::places::{Places, SIDE_BY_SIDE};
+use crate::places::{EARLY, Places, SIDE_BY_SIDE};
 
 /// Highest order.
 pub(super) const MAX_ORDER: u32 = 3;
@@ -45,7 +45,7 @@ fn residuals_of<L: Lane, const ORDER: usize>(mut lanes: &[L], runs: &[u32], out:
             out[*at] = missed.zigzag();
             *at += 1;
         }
-        let Some(rest) = run.get(3..) else { continue };
+        let Some(rest) = run.get(EARLY as usize..) else { continue };
         let to = &mut out[at[3]..at[3] + rest.len()];
         at[3] += rest.len();
         // The lanes one, two and three before each.
@@ -139,7 +139,7 @@ pub(super) fn undo<L: Lane>(residuals: &mut [L], order: u32) {
 
 fn undo_order<L: Lane, const ORDER: usize>(residuals: &mut [L]) {
     let mut past = Past::<L, ORDER>::new(L::truncate(0));
-    let (early, rest) = residuals.split_at_mut(residuals.len().min(3));
+    let (early, rest) = residuals.split_at_mut(residuals.len().min(EARLY as usize));
     for (lane, of) in early.iter_mut().zip([Past::first, Past::second, Past::third]) {
         *lane = of(&mut past, lane.unzigzag());
     }
