@@ -1,7 +1,6 @@
 //! A block: the rows of consecutive ticks, each channel encoded apart, each column by the encoding that suits it.
 //!
-//! The rows of an entity table stand entity after entity, so that a value is predicted from the same entity's last
-//! ticks; slot and generation stand once per run of ticks.
+//! A value of an entity is predicted from the same entity's last ticks; slot and generation stand once per run of ticks.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -42,6 +41,7 @@ pub(crate) struct BlockWriter {
     choices: Vec<Choice>,
     zstd: Option<Zstd>,
     scratch: Scratch,
+    places: Places,
     tail: Vec<u8>,
     columns: Vec<ColumnFrameRecord>,
 }
@@ -52,6 +52,7 @@ impl BlockWriter {
             choices: Vec::new(),
             zstd: (encoding == Encoding::Archive).then(Zstd::new),
             scratch: Scratch::default(),
+            places: Places::default(),
             tail: Vec::new(),
             columns: Vec::new(),
         }
@@ -85,13 +86,12 @@ impl BlockWriter {
     }
 
     fn table(&mut self, table: &Table, schema: &TableSchema, layout: &Layout) {
-        let whole = [len32(table.rows())];
         match (schema.kind, schema.arity) {
             (TableKind::Entities(_), _) => return self.entities(table),
             (_, Arity::Many) => {
                 let starts = std::iter::once(&0).chain(&table.ends);
                 let counts: Vec<u32> = table.ends.iter().zip(starts).map(|(end, start)| end - start).collect();
-                self.lanes(&counts, &[len32(counts.len())]);
+                self.lanes(&counts, None);
             }
             (_, Arity::Fixed(_)) => {}
         }
@@ -99,15 +99,15 @@ impl BlockWriter {
             return self.draws(table, layout.rng_streams());
         }
         for (column, declared) in table.columns.iter().zip(&schema.columns) {
-            self.column(column, declared.column_type, &whole);
+            self.column(column, declared.column_type);
         }
     }
 
-    fn column(&mut self, column: &Column, column_type: ColumnType, runs: &[u32]) {
+    fn column(&mut self, column: &Column, column_type: ColumnType) {
         match column {
-            Column::W8(lanes) => self.lanes(lanes, runs),
-            Column::W32(lanes) => self.lanes(lanes, runs),
-            Column::W64(lanes) => self.lanes(lanes, runs),
+            Column::W8(lanes) => self.lanes(lanes, None),
+            Column::W32(lanes) => self.lanes(lanes, None),
+            Column::W64(lanes) => self.lanes(lanes, None),
             Column::Bytes(ragged) => self.ragged(ragged, column_type),
         }
     }
@@ -118,22 +118,19 @@ impl BlockWriter {
         for slice in &surprise.slices {
             self.tail.extend_from_slice(&slice.bytes());
         }
-        let whole = [len32(table.rows())];
         for (number, column) in table.columns.iter().enumerate() {
             match number {
-                rng::VALUE => self.lanes(&surprise.values, &whole),
-                rng::BEFORE => self.lanes(&surprise.befores, &whole),
-                rng::AFTER => self.lanes(&surprise.afters, &whole),
-                _ => self.column(column, ColumnType::Scalar(ScalarType::U32), &whole),
+                rng::VALUE => self.lanes(&surprise.values, None),
+                rng::BEFORE => self.lanes(&surprise.befores, None),
+                rng::AFTER => self.lanes(&surprise.afters, None),
+                _ => self.column(column, ColumnType::Scalar(ScalarType::U32)),
             }
         }
     }
 
     fn entities(&mut self, table: &Table) {
         let runs = entity_runs(table);
-        let mut places = Places::default();
-        places.fill(&runs, len32(table.ends.len()));
-        debug_assert_eq!(places.ends, table.ends, "runs cover exactly the rows");
+        let ticks = len32(table.ends.len());
         self.tail.extend_from_slice(&len32(runs.len()).to_le_bytes());
         for part in [
             |run: &EntityRun| run.slot,
@@ -142,47 +139,43 @@ impl BlockWriter {
             |run: &EntityRun| run.len,
         ] {
             let lanes: Vec<u32> = runs.iter().map(part).collect();
-            self.lanes(&lanes, &[len32(lanes.len())]);
+            self.lanes(&lanes, None);
         }
+        let mut places = std::mem::take(&mut self.places);
+        places.fill(runs, ticks);
+        debug_assert_eq!(places.ends, table.ends, "runs cover exactly the rows");
         for column in &table.columns[entities::FIRST_FIELD..] {
             match column {
-                Column::W8(lanes) => self.gathered(lanes, &places),
-                Column::W32(lanes) => self.gathered(lanes, &places),
-                Column::W64(lanes) => self.gathered(lanes, &places),
+                Column::W8(lanes) => self.lanes(lanes, Some(&places)),
+                Column::W32(lanes) => self.lanes(lanes, Some(&places)),
+                Column::W64(lanes) => self.lanes(lanes, Some(&places)),
                 Column::Bytes(_) => unreachable!("entities have scalar fields only"),
             }
         }
+        self.places = places;
     }
 
     fn ragged(&mut self, ragged: &Ragged, column_type: ColumnType) {
         let starts = std::iter::once(&0).chain(&ragged.ends);
         let lens: Vec<u32> = ragged.ends.iter().zip(starts).map(|(end, start)| end - start).collect();
-        self.lanes(&lens, &[len32(lens.len())]);
+        self.lanes(&lens, None);
         if column_type == ColumnType::Values {
             let lanes: Vec<u64> = ragged.data.as_chunks::<8>().0.iter().map(|lane| u64::from_le_bytes(*lane)).collect();
-            self.lanes(&lanes, &[len32(lanes.len())]);
+            self.lanes(&lanes, None);
         } else {
-            self.lanes(&ragged.data, &[len32(ragged.data.len())]);
+            self.lanes(&ragged.data, None);
         }
     }
 
-    /// A column whose lanes stand in the order of runs at these places.
-    fn gathered<L: Lane>(&mut self, lanes: &[L], places: &Places) {
-        let mut gathered = std::mem::take(&mut L::buffers(&mut self.scratch).lanes);
-        gathered.clear();
-        gathered.extend(places.order.iter().map(|&row| lanes[row as usize]));
-        self.lanes(&gathered, &places.lens);
-        L::buffers(&mut self.scratch).lanes = gathered;
-    }
-
-    fn lanes<L: Lane>(&mut self, lanes: &[L], runs: &[u32]) {
+    /// A column, of entity runs at these places or of one run.
+    fn lanes<L: Lane>(&mut self, lanes: &[L], places: Option<&Places>) {
         let start = self.tail.len();
         let column = self.columns.len();
         if self.choices.len() == column {
             self.choices.push(Choice::default());
         }
         let (choice, zstd) = (&mut self.choices[column], self.zstd.as_mut());
-        let encoding = codec::encode(lanes, runs, choice, zstd, &mut self.scratch, &mut self.tail);
+        let encoding = codec::encode(lanes, places, choice, zstd, &mut self.scratch, &mut self.tail);
         self.columns.push(ColumnFrameRecord { encoding: encoding.number(), len: len32(self.tail.len() - start) });
     }
 }
@@ -553,15 +546,14 @@ impl TableDecoder<'_> {
         let rows = self.head.rows[self.id.0] as usize;
         let ticks = self.head.ticks.len();
         let runs = self.runs(cursor, rows, ticks)?;
-        self.places.fill(&runs, len32(ticks));
-        self.places.lay(&runs, len32(ticks));
+        self.places.fill(runs, len32(ticks));
         table.ends.clone_from(&self.places.ends);
         let (keys, fields) = table.columns.split_at_mut(entities::FIRST_FIELD);
         let parts = [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation];
         for (number, (column, part)) in keys.iter_mut().zip(parts).enumerate() {
             let Column::W32(lanes) = column else { unreachable!("slots and generations are 32-bit") };
             if self.wants(number) {
-                self.places.spread(|run| part(&runs[run as usize]), lanes);
+                self.places.spread(part, lanes);
             } else {
                 lanes.clear();
             }

@@ -10,7 +10,6 @@ use crate::places::Places;
 
 use bits::Rows;
 pub(crate) use planes::{Unzstd, Zstd};
-use wide::u32x4;
 
 /// How a column's lanes are stored. The number is what the file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +38,14 @@ impl ColumnEncoding {
         }
     }
 
+    /// Of which order's residuals the stored lanes are.
+    fn order(self) -> u32 {
+        match self {
+            ColumnEncoding::Packed(order) | ColumnEncoding::Planes(order) => order,
+            ColumnEncoding::Plain | ColumnEncoding::Constant | ColumnEncoding::Dictionary => 0,
+        }
+    }
+
     pub(crate) fn from_number(number: u8) -> Option<ColumnEncoding> {
         Some(match number {
             0 => ColumnEncoding::Plain,
@@ -54,8 +61,6 @@ impl ColumnEncoding {
 /// A fixed-width unsigned lane. Arithmetic wraps.
 pub(crate) trait Lane: Copy + PartialEq + Into<u64> + Rows {
     const BITS: u32;
-    /// Four of them side by side.
-    type Four: Four<Self>;
     fn truncate(bits: u64) -> Self;
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
@@ -74,75 +79,10 @@ pub(crate) trait Lane: Copy + PartialEq + Into<u64> + Rows {
     fn buffers(scratch: &mut Scratch) -> &mut Buffers<Self>;
 }
 
-/// Four lanes that the machine takes at once where it can.
-pub(crate) trait Four<L>: Copy {
-    fn of(lanes: [L; 4]) -> Self;
-    fn lanes(self) -> [L; 4];
-    fn plus(self, other: Self) -> Self;
-    fn unzigzag(self) -> Self;
-    /// The first lanes of all, the second ones, and so on.
-    fn transposed(fours: [Self; 4]) -> [Self; 4];
-}
-
-impl Four<u32> for u32x4 {
-    #[inline(always)]
-    fn of(lanes: [u32; 4]) -> Self {
-        u32x4::new(lanes)
-    }
-
-    #[inline(always)]
-    fn lanes(self) -> [u32; 4] {
-        self.to_array()
-    }
-
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-
-    #[inline(always)]
-    fn unzigzag(self) -> Self {
-        (self >> 1) ^ (u32x4::new([0; 4]) - (self & u32x4::new([1; 4])))
-    }
-
-    #[inline(always)]
-    fn transposed(fours: [Self; 4]) -> [Self; 4] {
-        u32x4::transpose(fours)
-    }
-}
-
-impl<L: Lane> Four<L> for [L; 4] {
-    #[inline(always)]
-    fn of(lanes: [L; 4]) -> Self {
-        lanes
-    }
-
-    #[inline(always)]
-    fn lanes(self) -> [L; 4] {
-        self
-    }
-
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        std::array::from_fn(|lane| self[lane].plus(other[lane]))
-    }
-
-    #[inline(always)]
-    fn unzigzag(self) -> Self {
-        self.map(L::unzigzag)
-    }
-
-    #[inline(always)]
-    fn transposed(fours: [Self; 4]) -> [Self; 4] {
-        std::array::from_fn(|lane| fours.map(|four| four[lane]))
-    }
-}
-
 macro_rules! lane {
-    ($type:ty, $four:ty, $buffers:ident, $width:expr, $($plane:literal)*) => {
+    ($type:ty, $buffers:ident, $width:expr, $($plane:literal)*) => {
         impl Lane for $type {
             const BITS: u32 = <$type>::BITS;
-            type Four = $four;
 
             #[inline(always)]
             #[allow(
@@ -207,9 +147,9 @@ macro_rules! lane {
     };
 }
 // Where there is room for one bit more, a lowest one spares the case of zero.
-lane!(u8, [u8; 4], lanes8, |lane: u8| (u32::from(lane) << 1 | 1).ilog2(), 0);
-lane!(u32, u32x4, lanes32, |lane: u32| (u64::from(lane) << 1 | 1).ilog2(), 0 1 2 3);
-lane!(u64, [u64; 4], lanes64, |lane: u64| 64 - lane.leading_zeros(), 0 1 2 3 4 5 6 7);
+lane!(u8, lanes8, |lane: u8| (u32::from(lane) << 1 | 1).ilog2(), 0);
+lane!(u32, lanes32, |lane: u32| (u64::from(lane) << 1 | 1).ilog2(), 0 1 2 3);
+lane!(u64, lanes64, |lane: u64| 64 - lane.leading_zeros(), 0 1 2 3 4 5 6 7);
 
 /// Buffers that successive columns reuse, because fresh memory costs more than coding.
 #[derive(Debug, Default)]
@@ -264,36 +204,46 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    fn renew<L: Lane>(&mut self, lanes: &[L], runs: &[u32], most: u32, buffers: &mut Vec<L>) {
+    fn renew<L: Lane>(
+        &mut self,
+        lanes: &[L],
+        places: Option<&Places>,
+        with_planes: bool,
+        Buffers { lanes: in_runs, residuals }: &mut Buffers<L>,
+    ) {
         self.fresh = self.left == 0;
         if !self.fresh {
             self.left -= 1;
             return;
         }
+        let most = if with_planes { ARCHIVE_BLOCKS_PER_CHOICE } else { BLOCKS_PER_CHOICE };
         self.kept = (self.kept * 2).clamp(1, most);
         self.left = self.kept - 1;
-        let (mut tried, mut some) = (0, 0);
-        for &run in runs {
-            if tried >= TRIED {
-                break;
+        // In planes values stand run after run, so that is how they are tried.
+        let in_runs_for = places.filter(|_| with_planes);
+        let (mut least, mut dictionary) = (u64::MAX, None);
+        for order in 0..=predict::MAX_ORDER {
+            let mut stored = lanes;
+            if order > 0 {
+                predict::residuals(lanes, places, order, residuals);
+                stored = residuals;
             }
-            tried += run as usize;
-            some += 1;
-        }
-        // One run of all lanes is as long as it is; a part of it predicts as well.
-        let part = [u32::try_from(tried.min(TRIED)).expect("a few thousand")];
-        let (lanes, runs) =
-            if some == 1 { (&lanes[..tried.min(TRIED)], &part[..]) } else { (&lanes[..tried], &runs[..some]) };
-        let mut least = packed::cost(lanes);
-        self.order = 0;
-        for order in 1..=predict::MAX_ORDER {
-            predict::residuals(lanes, runs, order, buffers);
-            let cost = packed::cost(buffers);
+            if let Some(places) = in_runs_for {
+                gather(stored, order, places, in_runs);
+                stored = in_runs;
+            }
+            let (early, rest) = stored.split_at(if order == 0 { 0 } else { places.map_or(0, Places::early) });
+            let tried = &rest[..rest.len().min(TRIED)];
+            let of_all = |cost: u64| cost * rest.len() as u64 / tried.len().max(1) as u64;
+            let cost = packed::cost(early) + of_all(packed::cost(tried));
+            if order == 0 {
+                dictionary = dictionary_cost(tried).map(of_all);
+            }
             if cost < least {
                 (least, self.order) = (cost, order);
             }
         }
-        self.dictionary = dictionary_cost(lanes).is_some_and(|cost| cost < least);
+        self.dictionary = dictionary.is_some_and(|cost| cost < least);
     }
 }
 
@@ -335,16 +285,15 @@ impl<L: Lane> Dictionary<L> {
     }
 }
 
-/// Encodes a column. `runs` are the lengths of its runs; they sum to `lanes.len()`. With `zstd`, planes are tried.
+/// Encodes a column, of entity runs at these places or of one run. With `zstd`, planes are tried.
 pub(crate) fn encode<L: Lane>(
     lanes: &[L],
-    runs: &[u32],
+    places: Option<&Places>,
     choice: &mut Choice,
     zstd: Option<&mut Zstd>,
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
 ) -> ColumnEncoding {
-    debug_assert_eq!(runs.iter().map(|&run| run as usize).sum::<usize>(), lanes.len());
     if let Some(&first) = lanes.first().filter(|&&first| lanes.iter().all(|&lane| lane == first)) {
         put_lane(first, out);
         return ColumnEncoding::Constant;
@@ -352,10 +301,11 @@ pub(crate) fn encode<L: Lane>(
     if lanes.is_empty() {
         return ColumnEncoding::Plain;
     }
-    let residuals = &mut L::buffers(scratch).residuals;
+    let buffers = L::buffers(scratch);
     let start = out.len();
     let plain = size_of_val(lanes);
-    choice.renew(lanes, runs, if zstd.is_some() { ARCHIVE_BLOCKS_PER_CHOICE } else { BLOCKS_PER_CHOICE }, residuals);
+    choice.renew(lanes, places, zstd.is_some(), buffers);
+    let Buffers { lanes: in_runs, residuals } = buffers;
     if choice.dictionary && encode_dictionary(lanes, out).is_some() && out.len() - start < plain {
         return ColumnEncoding::Dictionary;
     }
@@ -364,13 +314,20 @@ pub(crate) fn encode<L: Lane>(
     let stored: &[L] = if order == 0 {
         lanes
     } else {
-        predict::residuals(lanes, runs, order, residuals);
+        predict::residuals(lanes, places, order, residuals);
         residuals
     };
     let zstd = zstd.filter(|_| lanes.len() >= PLANES_FROM);
     // Where one of the two was smaller when the choice was made, the other is not tried.
     if let Some(zstd) = zstd.filter(|_| choice.fresh || choice.planes) {
-        out.extend_from_slice(zstd.planes(stored, &mut choice.noise, choice.fresh));
+        let numbers = match places {
+            None => stored,
+            Some(places) => {
+                gather(stored, order, places, in_runs);
+                in_runs
+            }
+        };
+        out.extend_from_slice(zstd.planes(numbers, &mut choice.noise, choice.fresh));
     }
     let planes = out.len() - start;
     if planes == 0 || choice.fresh {
@@ -389,6 +346,24 @@ pub(crate) fn encode<L: Lane>(
     out.truncate(start);
     lanes.iter().for_each(|&lane| put_lane(lane, out));
     ColumnEncoding::Plain
+}
+
+/// Puts what stands in the order of rows run after run: there a value is like the one before it, which general compression finds.
+fn gather<L: Lane>(stored: &[L], order: u32, places: &Places, in_runs: &mut Vec<L>) {
+    let (early, rest) = stored.split_at(if order == 0 { 0 } else { places.early() });
+    in_runs.clear();
+    in_runs.extend_from_slice(early);
+    in_runs.extend(places.run_after_run(order == 0).iter().map(|&at| rest[at as usize]));
+}
+
+/// The other way round.
+fn scatter<L: Lane>(in_runs: &[L], order: u32, places: &Places, stored: &mut [L]) {
+    let early = if order == 0 { 0 } else { places.early() };
+    let ((early, in_runs), (to, rest)) = (in_runs.split_at(early), stored.split_at_mut(early));
+    to.copy_from_slice(early);
+    for (&number, &at) in in_runs.iter().zip(places.run_after_run(order == 0)) {
+        rest[at as usize] = number;
+    }
 }
 
 fn put_lane<L: Lane>(lane: L, out: &mut Vec<u8>) {
@@ -420,59 +395,64 @@ pub(crate) fn decode<L: Lane>(
     out: &mut Vec<L>,
 ) -> Result<(), String> {
     let mut cursor = Cursor::new(bytes);
-    if encoding == ColumnEncoding::Constant {
-        out.clear();
-        out.resize(count, lane_of(cursor.take(size_of::<L>())?));
-        return cursor.finish();
-    }
-    // Every lane is written below, so what the buffers hold of other columns need not be cleared.
     let Some(places) = places else {
-        let predicted = stored(encoding, &mut cursor, count, &mut scratch.unzstd, out)?;
-        if predicted > 0 {
-            predict::undo(out, predicted);
+        stored(encoding, &mut cursor, count, None, scratch, out)?;
+        if encoding.order() > 0 {
+            predict::undo(out, encoding.order());
         }
         return cursor.finish();
     };
+    if encoding.order() == 0 {
+        stored(encoding, &mut cursor, count, Some(places), scratch, out)?;
+        return cursor.finish();
+    }
     let mut residuals = std::mem::take(&mut L::buffers(scratch).residuals);
-    let predicted = stored(encoding, &mut cursor, count, &mut scratch.unzstd, &mut residuals)?;
+    stored(encoding, &mut cursor, count, Some(places), scratch, &mut residuals)?;
     cursor.finish()?;
+    // Every lane is written, so what the buffer holds of another column need not be cleared.
     out.resize(count, L::truncate(0));
-    predict::undo_to(&residuals, predicted, places, out);
+    predict::undo_to(&mut residuals, encoding.order(), places, out);
     L::buffers(scratch).residuals = residuals;
     Ok(())
 }
 
-/// Reads the lanes that a frame stores, and says of which order's residuals they are.
+/// Reads the lanes that a frame stores, in the order of rows, in place of what `out` holds.
 fn stored<L: Lane>(
     encoding: ColumnEncoding,
     cursor: &mut Cursor<'_>,
     count: usize,
-    unzstd: &mut Unzstd,
+    places: Option<&Places>,
+    scratch: &mut Scratch,
     out: &mut Vec<L>,
-) -> Result<u32, String> {
+) -> Result<(), String> {
     match encoding {
-        ColumnEncoding::Plain | ColumnEncoding::Constant => {
+        ColumnEncoding::Plain => {
             let bytes = cursor.take(count.checked_mul(size_of::<L>()).ok_or("there are too many lanes")?)?;
             out.clear();
             out.extend(bytes.chunks_exact(size_of::<L>()).map(lane_of::<L>));
-            Ok(0)
         }
-        ColumnEncoding::Dictionary => {
-            decode_dictionary(cursor, count, out)?;
-            Ok(0)
+        ColumnEncoding::Constant => {
+            let lane = lane_of(cursor.take(size_of::<L>())?);
+            out.clear();
+            out.resize(count, lane);
         }
-        ColumnEncoding::Packed(predicted) => {
+        ColumnEncoding::Dictionary => decode_dictionary(cursor, count, out)?,
+        ColumnEncoding::Packed(_) => {
             packed::check_count(cursor, count)?;
             out.resize(count, L::truncate(0));
             packed::unpack(cursor, out)?;
-            Ok(predicted)
         }
-        ColumnEncoding::Planes(predicted) => {
+        ColumnEncoding::Planes(order) => {
             out.resize(count, L::truncate(0));
-            unzstd.join(cursor, out)?;
-            Ok(predicted)
+            let Some(places) = places else { return scratch.unzstd.join(cursor, out) };
+            let mut in_runs = std::mem::take(&mut L::buffers(scratch).lanes);
+            in_runs.resize(count, L::truncate(0));
+            scratch.unzstd.join(cursor, &mut in_runs)?;
+            scatter(&in_runs, order, places, out);
+            L::buffers(scratch).lanes = in_runs;
         }
     }
+    Ok(())
 }
 
 fn lane_of<L: Lane>(bytes: &[u8]) -> L {
@@ -502,29 +482,22 @@ mod tests {
     /// Encodes, decodes, and says which encoding was taken and how many bytes it needed.
     fn round_trip<L: Lane + std::fmt::Debug>(
         lanes: &[L],
-        runs: &[u32],
+        places: Option<&Places>,
         zstd: Option<&mut Zstd>,
     ) -> (ColumnEncoding, usize) {
         let mut bytes = Vec::new();
         let mut scratch = Scratch::default();
-        let encoding = encode(lanes, runs, &mut Choice::default(), zstd, &mut scratch, &mut bytes);
+        let encoding = encode(lanes, places, &mut Choice::default(), zstd, &mut scratch, &mut bytes);
         assert_eq!(ColumnEncoding::from_number(encoding.number()), Some(encoding));
         let mut back = vec![L::truncate(3)];
-        let mut read = |bytes: &[u8], places: Option<&Places>, back: &mut Vec<L>| {
-            decode(encoding, bytes, lanes.len(), places, &mut scratch, back)
-        };
-        read(&bytes, None, &mut back).unwrap();
-        assert_eq!(back, lanes);
-        read(&bytes, Some(&Places::of_lens(runs)), &mut back).unwrap();
+        let mut read =
+            |bytes: &[u8], back: &mut Vec<L>| decode(encoding, bytes, lanes.len(), places, &mut scratch, back);
+        read(&bytes, &mut back).unwrap();
         assert_eq!(back, lanes);
         for cut in 0..bytes.len() {
-            assert!(read(&bytes[..cut], None, &mut back).is_err(), "cut at {cut}");
+            assert!(read(&bytes[..cut], &mut back).is_err(), "cut at {cut}");
         }
         (encoding, bytes.len())
-    }
-
-    fn count<L>(lanes: &[L]) -> u32 {
-        u32::try_from(lanes.len()).unwrap()
     }
 
     fn noise32(index: u64) -> u32 {
@@ -538,9 +511,9 @@ mod tests {
     #[test]
     fn the_encoding_that_suits_is_taken_and_comes_back() {
         use ColumnEncoding::{Constant, Dictionary, Packed, Plain, Planes};
-        let taken = |lanes: &[u32]| round_trip(lanes, &[count(lanes)], None).0;
-        assert_eq!(round_trip(&[7u8; 300], &[300], None), (Constant, 1));
-        assert_eq!(round_trip::<u64>(&[], &[], None).1, 0);
+        let taken = |lanes: &[u32]| round_trip(lanes, None, None).0;
+        assert_eq!(round_trip(&[7u8; 300], None, None), (Constant, 1));
+        assert_eq!(round_trip::<u64>(&[], None, None).1, 0);
         let walk: Vec<u32> = (0..300)
             .scan(1_000_000, |at, i| {
                 *at += noise32(i) >> 28;
@@ -552,13 +525,47 @@ mod tests {
         assert_eq!(taken(&(0..300).map(|i| noise32(i) >> 28).collect::<Vec<_>>()), Packed(0));
         assert_eq!(taken(&(0..300).map(|i| noise32(i % 9) >> (noise(i) % 2)).collect::<Vec<_>>()), Dictionary);
         let numbers: Vec<u64> = (1..300).map(noise).collect();
-        assert_eq!(round_trip(&numbers, &[299], None), (Plain, 299 * 8));
-        round_trip(&[u64::MAX, 0, u64::MAX, 1], &[4], None);
-        round_trip(&[255u8, 0, 128, 1], &[4], None);
+        assert_eq!(round_trip(&numbers, None, None), (Plain, 299 * 8));
+        round_trip(&[u64::MAX, 0, u64::MAX, 1], None, None);
+        round_trip(&[255u8, 0, 128, 1], None, None);
         let again: Vec<u32> = (0..1000).map(|i| noise32(i % 400) % 30_000).collect();
         let mut zstd = Zstd::new();
-        let (encoding, bytes) = round_trip(&again, &[1000], Some(&mut zstd));
-        assert!(matches!(encoding, Planes(_)) && bytes < round_trip(&again, &[1000], None).1);
+        let (encoding, bytes) = round_trip(&again, None, Some(&mut zstd));
+        assert!(matches!(encoding, Planes(_)) && bytes < round_trip(&again, None, None).1);
+    }
+
+    #[test]
+    fn entity_runs_come_back_in_every_encoding() {
+        let lens = [300, 1, 2, 3, 4, 280, 300, 5];
+        let places = Places::of_lens(&lens);
+        let rows = u64::from(places.rows);
+        let mut taken = Vec::new();
+        for zstd in [false, true] {
+            let mut round_trip_of = |lane: &dyn Fn(u64) -> u64| {
+                let lanes: Vec<u64> = (0..rows).map(lane).collect();
+                let mut zstd = zstd.then(Zstd::new);
+                taken.push(round_trip(&lanes, Some(&places), zstd.as_mut()).0.number());
+                round_trip(
+                    &lanes.iter().map(|&lane| u32::truncate(lane)).collect::<Vec<_>>(),
+                    Some(&places),
+                    zstd.as_mut(),
+                );
+                round_trip(
+                    &lanes.iter().map(|&lane| u8::truncate(lane)).collect::<Vec<_>>(),
+                    Some(&places),
+                    zstd.as_mut(),
+                );
+            };
+            round_trip_of(&|_| 7);
+            round_trip_of(&|row| noise(row) >> 40);
+            round_trip_of(&|row| noise(row % 9));
+            round_trip_of(&|row| 1_000_000 + row * 3 + (noise(row) >> 62));
+            round_trip_of(&|row| 1_000_000 + row * row + (noise(row) >> 62));
+            round_trip_of(&|row| noise(row % 400) % 30_000);
+        }
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!(taken, [1, 2, 4, 6, 7, 8]);
     }
 
     #[test]
@@ -566,7 +573,7 @@ mod tests {
         let line: Vec<u32> = (0..200).map(|i| 1_000_000 - i * 1234).collect();
         let low: Vec<u32> = (0..200).map(|i| noise32(i) >> 30).collect();
         let (mut choice, mut scratch) = (Choice::default(), Scratch::default());
-        let mut taken = |lanes: &[u32]| encode(lanes, &[200], &mut choice, None, &mut scratch, &mut Vec::new());
+        let mut taken = |lanes: &[u32]| encode(lanes, None, &mut choice, None, &mut scratch, &mut Vec::new());
         // The first choice is for one block, the second for two.
         assert_eq!(taken(&line), ColumnEncoding::Packed(2));
         assert_eq!(taken(&line), ColumnEncoding::Packed(2));

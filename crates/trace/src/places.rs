@@ -1,5 +1,6 @@
-//! Where the rows of entities stand in a block, and which entities stand side by side for some ticks, so that their values can
-//! be decoded side by side as well.
+//! Where the rows of entities stand in a block, and how far behind each of them the same entity's last rows are.
+
+use std::cell::OnceCell;
 
 /// Ticks of one entity without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,130 +17,254 @@ impl EntityRun {
     }
 }
 
-/// Runs that are decoded side by side.
-pub(crate) const SIDE_BY_SIDE: usize = 4;
 /// Values of a run that are told apart from its others: from these on it goes on from its own past.
 pub(crate) const EARLY: u32 = 3;
-/// No strip.
+/// No run.
 const NONE: u32 = u32::MAX;
 
 /// Where the rows of entity runs stand: tick after tick, in the order of slots.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
+    /// By slot, generation and start.
+    pub(crate) runs: Vec<EntityRun>,
     /// Where each tick's rows end.
     pub(crate) ends: Vec<u32>,
-    /// For each value in the order of runs, the row that it belongs to.
-    pub(crate) order: Vec<u32>,
-    /// The runs' lengths.
-    pub(crate) lens: Vec<u32>,
-    /// All values but the early ones of each run; those of a run in the order of ticks.
-    pub(crate) strips: Vec<Strip>,
+    /// The early rows, ascending.
+    pub(crate) early: Vec<Early>,
+    /// All other rows, ascending.
+    pub(crate) stretches: Vec<Stretch>,
+    /// Rows in all.
+    pub(crate) rows: u32,
     /// For some ticks, from which on the same runs go on until the next of them: where those runs begin in `live`.
     changes: Vec<(u32, u32)>,
     live: Vec<u32>,
-    next: Vec<u32>,
+    /// Which value is where when they stand run after run: all values, and those that are not early.
+    run_after_run: [OnceCell<Vec<u32>>; 2],
 }
 
-/// Some ticks of runs whose rows stand next to each other in each of those ticks, or of one run.
+/// The row of one of the early values of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Strip {
-    /// The runs; of one run alone, that one again and again.
-    pub(crate) runs: [u32; SIDE_BY_SIDE],
-    /// Where each run's values of these ticks begin in the order of runs.
-    pub(crate) from: [u32; SIDE_BY_SIDE],
-    /// The same among the values that are not early.
-    pub(crate) rest: [u32; SIDE_BY_SIDE],
-    /// How many.
-    pub(crate) ticks: u32,
+pub(crate) struct Early {
+    pub(crate) row: u32,
+    /// Where the value stands among those that are early: the first ones of all runs, then the second, then the third ones.
+    pub(crate) index: u32,
 }
 
-impl Strip {
-    /// Whether it is of several runs.
-    pub(crate) fn is_wide(&self) -> bool {
-        self.runs[0] != self.runs[1]
-    }
+/// Successive rows of a tick, each as far behind the same entity's last rows; and the same for some ticks on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// The first row.
+    pub(crate) row: u32,
+    /// Rows of each tick.
+    pub(crate) len: u32,
+    /// How many ticks; if more than one, the rows are all that they have.
+    pub(crate) ticks: u32,
+    /// How many rows back each row's entity is one, two and three ticks ago. No row of the same tick.
+    pub(crate) back: [u32; EARLY as usize],
 }
 
 impl Places {
-    /// Of runs by slot in a block of that many ticks.
-    pub(crate) fn fill(&mut self, runs: &[EntityRun], ticks: u32) {
+    /// Takes runs in their order, in a block of that many ticks, and finds out where their rows stand.
+    pub(crate) fn fill(&mut self, runs: Vec<EntityRun>, ticks: u32) {
+        self.runs = runs;
         self.ends.clear();
-        self.ends.resize(ticks as usize, 0);
-        for run in runs {
-            self.ends[run.start as usize..run.end() as usize].iter_mut().for_each(|count| *count += 1);
-        }
-        self.next.clear();
-        let mut total = 0;
-        for end in &mut self.ends {
-            self.next.push(total);
-            total += *end;
-            *end = total;
-        }
-        self.order.clear();
-        self.order.reserve(total as usize);
-        for run in runs {
-            let ticks = &mut self.next[run.start as usize..run.end() as usize];
-            self.order.extend_from_slice(ticks);
-            ticks.iter_mut().for_each(|next| *next += 1);
-        }
-        self.lens.clear();
-        self.lens.extend(runs.iter().map(|run| run.len));
-    }
-
-    /// Finds out which of the runs that it was filled with stand side by side.
-    pub(crate) fn lay(&mut self, runs: &[EntityRun], ticks: u32) {
-        self.strips.clear();
+        self.early.clear();
+        self.stretches.clear();
+        self.rows = 0;
         self.changes.clear();
         self.live.clear();
+        self.run_after_run = Default::default();
+        let runs = &self.runs;
         let starts = ByTick::new(ticks, runs.iter().map(|run| run.start));
         let ends = ByTick::new(ticks, runs.iter().map(EntityRun::end));
-        let mut laying = Laying::new(runs, &mut self.strips);
+        let early = early_indices(runs);
         let mut live: Vec<u32> = Vec::new();
+        let mut pieces = Pieces::default();
         for tick in 0..ticks {
-            let mut has_ended = false;
             for run in ends.at(tick) {
-                laying.end_run(run, tick);
-                has_ended = true;
+                let at = live.binary_search(&run).expect("it was live");
+                live.remove(at);
+                pieces.remove(count(&live[..at]));
             }
-            if has_ended {
-                live.retain(|&run| runs[run as usize].end() > tick);
+            for run in starts.at(tick) {
+                let at = live.partition_point(|&other| other < run);
+                pieces.insert(count(&live[..at]));
+                live.insert(at, run);
             }
-            let before = live.len();
-            live.extend(starts.at(tick));
-            let has_started = live.len() > before;
-            if before > 0 && has_started {
-                live.sort_unstable();
-            }
-            let mut has_rest = false;
-            for run in tick.checked_sub(EARLY).into_iter().flat_map(|start| starts.at(start)) {
-                if runs[run as usize].len > EARLY {
-                    laying.begin_rest(run);
-                    has_rest = true;
-                }
-            }
-            if has_ended || has_started || self.changes.is_empty() {
+            if ends.any_at(tick) || starts.any_at(tick) || tick == 0 {
                 self.changes.push((tick, count(&self.live)));
                 self.live.extend_from_slice(&live);
             }
-            if has_ended || has_started || has_rest {
-                laying.go_on(tick, &live);
+            pieces.go_on(self.rows);
+            let mut at = 0;
+            for piece in &pieces.0 {
+                let runs = &live[at..at + piece.len as usize];
+                at += runs.len();
+                if piece.age < EARLY {
+                    let index = |&run: &u32| early[run as usize][piece.age as usize];
+                    self.early.extend(runs.iter().zip(piece.row..).map(|(run, row)| Early { row, index: index(run) }));
+                } else {
+                    push_stretch(&mut self.stretches, piece);
+                }
             }
+            self.rows += count(&live);
+            self.ends.push(self.rows);
         }
-        laying.end(ticks);
+    }
+
+    /// How many values are early.
+    pub(crate) fn early(&self) -> usize {
+        self.early.len()
+    }
+
+    /// For each value run after run: which one it is in the order of rows. Both without those that are early, or with them.
+    pub(crate) fn run_after_run(&self, with_early: bool) -> &[u32] {
+        let skipped = if with_early { 0 } else { EARLY };
+        self.run_after_run[usize::from(with_early)].get_or_init(|| self.find_run_after_run(skipped))
+    }
+
+    fn find_run_after_run(&self, skipped: u32) -> Vec<u32> {
+        let of = |run: &EntityRun| (run.start + skipped).min(run.end()) as usize..run.end() as usize;
+        let mut next = vec![0u32; self.ends.len() + 1];
+        // How the number of such values changes from tick to tick, then how many a tick has, then where they begin.
+        for run in self.runs.iter().map(of) {
+            next[run.start] = next[run.start].wrapping_add(1);
+            next[run.end] = next[run.end].wrapping_sub(1);
+        }
+        let (mut each, mut total) = (0u32, 0);
+        for next in &mut next {
+            each = each.wrapping_add(*next);
+            *next = total;
+            total += each;
+        }
+        let mut order = Vec::with_capacity(total as usize);
+        for run in self.runs.iter().map(of) {
+            order.extend_from_slice(&next[run.clone()]);
+            next[run].iter_mut().for_each(|next| *next += 1);
+        }
+        order
     }
 
     /// Puts what each run says of itself, which is the same in all of its rows, in place of what `out` holds.
-    pub(crate) fn spread(&self, of: impl Fn(u32) -> u32, out: &mut Vec<u32>) {
+    pub(crate) fn spread(&self, of: impl Fn(&EntityRun) -> u32, out: &mut Vec<u32>) {
         out.clear();
-        out.reserve(self.order.len());
+        out.reserve(self.rows as usize);
         let ends = self.changes.iter().skip(1).copied().chain([(count(&self.ends), count(&self.live))]);
         for (&(tick, from), (until, end)) in self.changes.iter().zip(ends) {
             let start = out.len();
-            out.extend(self.live[from as usize..end as usize].iter().map(|&run| of(run)));
+            out.extend(self.live[from as usize..end as usize].iter().map(|&run| of(&self.runs[run as usize])));
             let first = start..out.len();
             (tick + 1..until).for_each(|_| out.extend_from_within(first.clone()));
         }
     }
+}
+
+/// The runs of a tick in their order, cut into pieces whose rows are equally far behind their last ones.
+#[derive(Default)]
+struct Pieces(Vec<Piece>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    /// The first row, of the tick before until the piece went on.
+    row: u32,
+    len: u32,
+    /// Ticks that the runs were there before, at most [`EARLY`].
+    age: u32,
+    /// How many rows each is behind that of the tick before, that one behind the one before it, and once more.
+    steps: [u32; EARLY as usize],
+}
+
+impl Pieces {
+    /// Takes out a run by its number among those of a tick.
+    fn remove(&mut self, run: u32) {
+        let at = self.part(run);
+        let piece = &mut self.0[at];
+        piece.len -= 1;
+        piece.row += 1;
+        if piece.len == 0 {
+            self.0.remove(at);
+        }
+    }
+
+    /// Puts in a run that was not there before.
+    fn insert(&mut self, run: u32) {
+        let at = self.part(run);
+        // The first row is not behind any.
+        let new = Piece { row: NONE, len: 1, age: 0, steps: [0; EARLY as usize] };
+        self.0.insert(at, new);
+    }
+
+    /// The piece that begins with a run; one that has it further in is parted.
+    fn part(&mut self, run: u32) -> usize {
+        let mut before = 0;
+        for (at, piece) in self.0.iter_mut().enumerate() {
+            let len = run - before;
+            if len == 0 {
+                return at;
+            }
+            if len < piece.len {
+                let rest = Piece { row: piece.row + len, len: piece.len - len, ..*piece };
+                piece.len = len;
+                self.0.insert(at + 1, rest);
+                return at + 1;
+            }
+            before += piece.len;
+        }
+        self.0.len()
+    }
+
+    /// Goes on to a tick whose rows begin there, and joins what is equally far behind.
+    fn go_on(&mut self, mut row: u32) {
+        let mut joined: usize = 0;
+        for at in 0..self.0.len() {
+            let Piece { row: last, len, age, steps } = self.0[at];
+            let [one, two, _] = steps;
+            let is_new = last == NONE;
+            let piece = Piece {
+                row,
+                len,
+                age: if is_new { 0 } else { (age + 1).min(EARLY) },
+                steps: if is_new { steps } else { [row - last, one, two] },
+            };
+            row += len;
+            match joined.checked_sub(1).map(|last| &mut self.0[last]) {
+                Some(last) if (last.age, last.steps) == (piece.age, piece.steps) => last.len += len,
+                _ => {
+                    self.0[joined] = piece;
+                    joined += 1;
+                }
+            }
+        }
+        self.0.truncate(joined);
+    }
+}
+
+/// Adds a piece to stretches.
+fn push_stretch(stretches: &mut Vec<Stretch>, piece: &Piece) {
+    let Piece { row, len, steps: [one, two, three], .. } = *piece;
+    let back = [one, one + two, one + two + three];
+    match stretches.last_mut() {
+        Some(last) if (last.len, last.back) == (len, back) && last.row + last.ticks * len == row && one == len => {
+            last.ticks += 1;
+        }
+        _ => stretches.push(Stretch { row, len, ticks: 1, back }),
+    }
+}
+
+/// For each run, where its early values stand among those of all.
+fn early_indices(runs: &[EntityRun]) -> Vec<[u32; EARLY as usize]> {
+    let mut next = [0; EARLY as usize];
+    for run in runs {
+        next[1] += 1;
+        next[2] += u32::from(run.len > 1);
+    }
+    next[2] += next[1];
+    let of = |run: &EntityRun| {
+        let indices = next;
+        next.iter_mut().zip(0..run.len).for_each(|(next, _)| *next += 1);
+        indices
+    };
+    runs.iter().map(of).collect()
 }
 
 #[cfg(test)]
@@ -148,10 +273,8 @@ impl Places {
     pub(crate) fn of_lens(lens: &[u32]) -> Places {
         let run = |(slot, &len)| EntityRun { slot, generation: 0, start: slot % 3, len };
         let runs: Vec<EntityRun> = (0..).zip(lens).map(run).collect();
-        let ticks = lens.iter().max().map_or(0, |longest| longest + 2);
         let mut places = Places::default();
-        places.fill(&runs, ticks);
-        places.lay(&runs, ticks);
+        places.fill(runs, lens.iter().max().map_or(0, |longest| longest + 2));
         places
     }
 }
@@ -176,6 +299,10 @@ impl ByTick {
         ByTick { first, next }
     }
 
+    fn any_at(&self, tick: u32) -> bool {
+        self.first[tick as usize] != NONE
+    }
+
     /// Those of a tick, ascending.
     fn at(&self, tick: u32) -> impl Iterator<Item = u32> {
         let is_run = |run: u32| (run != NONE).then_some(run);
@@ -183,136 +310,13 @@ impl ByTick {
     }
 }
 
-/// What is known while strips are laid from tick to tick.
-struct Laying<'a> {
-    runs: &'a [EntityRun],
-    /// Where each run's values begin in the order of runs, and its values that are not early among those of all runs.
-    first: Vec<u32>,
-    rest: Vec<u32>,
-    /// Of each run what it is in.
-    place: Vec<Place>,
-    open: Vec<Open>,
-    strips: &'a mut Vec<Strip>,
-}
-
-/// What a run is in at a tick.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Its values are early, or it is not there.
-    Early,
-    /// No strip.
-    Loose,
-    /// A strip of its own.
-    Alone(u32),
-    /// A strip with others.
-    Beside(u32),
-}
-
-/// A strip that goes on.
-#[derive(Clone, Copy)]
-struct Open {
-    runs: [u32; SIDE_BY_SIDE],
-    begun: u32,
-}
-
-impl<'a> Laying<'a> {
-    fn new(runs: &'a [EntityRun], strips: &'a mut Vec<Strip>) -> Laying<'a> {
-        let (mut first, mut rest) = (Vec::with_capacity(runs.len()), Vec::with_capacity(runs.len()));
-        let (mut values, mut others) = (0, 0);
-        for run in runs {
-            first.push(values);
-            rest.push(others);
-            values += run.len;
-            others += run.len.saturating_sub(EARLY);
-        }
-        Laying { runs, first, rest, place: vec![Place::Early; runs.len()], open: Vec::new(), strips }
-    }
-
-    /// From now on the values of a run are not early any more.
-    fn begin_rest(&mut self, run: u32) {
-        self.place[run as usize] = Place::Loose;
-    }
-
-    /// From now on a run is not there any more.
-    fn end_run(&mut self, run: u32, tick: u32) {
-        if let Place::Alone(strip) | Place::Beside(strip) = self.place[run as usize] {
-            self.close(strip, tick);
-        }
-        self.place[run as usize] = Place::Early;
-    }
-
-    /// Ends the strips that are parted at a tick, in which these runs are live, and begins new ones.
-    fn go_on(&mut self, tick: u32, live: &[u32]) {
-        let mut at = 0;
-        while let Some(&run) = live.get(at) {
-            let Place::Beside(strip) = self.place[run as usize] else {
-                at += 1;
-                continue;
-            };
-            if live[at..].starts_with(&self.open[strip as usize].runs) {
-                at += SIDE_BY_SIDE;
-            } else {
-                self.close(strip, tick);
-            }
-        }
-        let mut beside = 0;
-        for (at, &run) in live.iter().enumerate() {
-            beside = if let Place::Loose | Place::Alone(_) = self.place[run as usize] { beside + 1 } else { 0 };
-            if let (SIDE_BY_SIDE, Some(&runs)) = (beside, live[..=at].last_chunk()) {
-                for run in runs {
-                    if let Place::Alone(strip) = self.place[run as usize] {
-                        self.close(strip, tick);
-                    }
-                }
-                self.begin(runs, tick, Place::Beside);
-                beside = 0;
-            }
-        }
-        for &run in live {
-            if self.place[run as usize] == Place::Loose {
-                self.begin([run; SIDE_BY_SIDE], tick, Place::Alone);
-            }
-        }
-    }
-
-    fn begin(&mut self, runs: [u32; SIDE_BY_SIDE], tick: u32, place: fn(u32) -> Place) {
-        let strip = count(&self.open);
-        runs.into_iter().for_each(|run| self.place[run as usize] = place(strip));
-        self.open.push(Open { runs, begun: tick });
-    }
-
-    fn close(&mut self, strip: u32, tick: u32) {
-        let Open { runs, begun } = self.open.swap_remove(strip as usize);
-        runs.into_iter().for_each(|run| self.place[run as usize] = Place::Loose);
-        if let Some(&Open { runs, .. }) = self.open.get(strip as usize) {
-            for run in runs {
-                let (Place::Alone(moved) | Place::Beside(moved)) = &mut self.place[run as usize] else {
-                    unreachable!("it is in a strip")
-                };
-                *moved = strip;
-            }
-        }
-        let passed = |run: u32| begun - self.runs[run as usize].start;
-        let from = runs.map(|run| self.first[run as usize] + passed(run));
-        let rest = runs.map(|run| self.rest[run as usize] + passed(run) - EARLY);
-        self.strips.push(Strip { runs, from, rest, ticks: tick - begun });
-    }
-
-    fn end(mut self, ticks: u32) {
-        while let Some(last) = count(&self.open).checked_sub(1) {
-            self.close(last, ticks);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn laid(runs: &[EntityRun], ticks: u32) -> Places {
+    fn filled(runs: &[EntityRun], ticks: u32) -> Places {
         let mut places = Places::default();
-        places.fill(runs, ticks);
-        places.lay(runs, ticks);
+        places.fill(runs.to_vec(), ticks);
         places
     }
 
@@ -322,53 +326,60 @@ mod tests {
         (0..).zip(of).map(run).collect()
     }
 
-    /// Strips have every value but the early ones once, those of a run in order, and stand side by side where they say so.
+    /// Checks places against what the rows of each tick are, told one by one.
     fn check(runs: &[EntityRun], ticks: u32) -> Places {
-        let places = laid(runs, ticks);
-        let mut done: Vec<u32> = runs.iter().map(|run| run.len.min(EARLY)).collect();
-        let mut strips = Vec::new();
-        let laying = Laying::new(runs, &mut strips);
-        for strip in &places.strips {
-            let lanes = if strip.is_wide() { SIDE_BY_SIDE } else { 1 };
-            for (lane, &run) in strip.runs[..lanes].iter().enumerate() {
-                let run = run as usize;
-                assert_eq!(strip.from[lane], laying.first[run] + done[run]);
-                assert_eq!(strip.rest[lane], laying.rest[run] + done[run] - EARLY);
-                done[run] += strip.ticks;
-                for tick in 0..strip.ticks {
-                    let row = |lane: usize| places.order[(strip.from[lane] + tick) as usize];
-                    assert_eq!(row(lane), row(0) + u32::try_from(lane).unwrap());
+        let places = filled(runs, ticks);
+        // Run and age of each row.
+        let mut rows: Vec<(usize, u32)> = Vec::new();
+        for tick in 0..ticks {
+            let covers = |(_, run): &(usize, &EntityRun)| (run.start..run.end()).contains(&tick);
+            rows.extend(runs.iter().enumerate().filter(covers).map(|(index, run)| (index, tick - run.start)));
+            assert_eq!(places.ends[tick as usize] as usize, rows.len());
+        }
+        assert_eq!(places.rows as usize, rows.len());
+        let (early, rest): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&row| rows[row].1 < EARLY);
+        assert!(places.early.iter().map(|early| early.row as usize).eq(early.iter().copied()));
+        let mut by_age = early.clone();
+        by_age.sort_by_key(|&row| (rows[row].1, rows[row].0));
+        places.early.iter().for_each(|early| assert_eq!(by_age[early.index as usize], early.row as usize));
+        let mut told = Vec::new();
+        for stretch in &places.stretches {
+            for row in stretch.row..stretch.row + stretch.ticks * stretch.len {
+                let (run, age) = rows[row as usize];
+                for (back, ago) in stretch.back.into_iter().zip(1..) {
+                    assert_eq!(rows[(row - back) as usize], (run, age - ago));
+                    assert!(back >= stretch.len, "a row that is told in the same breath");
                 }
+                told.push(row as usize);
             }
         }
-        assert_eq!(done, places.lens);
+        assert_eq!(told, rest);
+        for (with_early, expected) in [(true, (0..rows.len()).collect()), (false, rest)] {
+            let mut run_after_run: Vec<usize> = (0..expected.len()).collect();
+            run_after_run.sort_by_key(|&at| rows[expected[at]]);
+            assert!(places.run_after_run(with_early).iter().map(|&at| at as usize).eq(run_after_run));
+        }
         for part in [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation] {
             let mut spread = Vec::new();
-            places.spread(|run| part(&runs[run as usize]), &mut spread);
-            let mut expected = vec![NONE; places.order.len()];
-            let mut order = places.order.iter();
-            for run in runs {
-                order.by_ref().take(run.len as usize).for_each(|&row| expected[row as usize] = part(run));
-            }
-            assert_eq!(spread, expected);
+            places.spread(part, &mut spread);
+            assert!(spread.into_iter().eq(rows.iter().map(|&(run, _)| part(&runs[run]))));
         }
         places
     }
 
     #[test]
-    fn what_stands_side_by_side_is_in_one_strip() {
-        let places = check(&runs(&[(0, 0, 20), (1, 0, 20), (2, 0, 20), (5, 0, 20), (6, 0, 20)]), 20);
-        let of = |strip: &Strip| (strip.is_wide(), strip.runs[0], strip.ticks);
-        assert_eq!(places.strips.iter().map(of).collect::<Vec<_>>(), [(false, 4, 17), (true, 0, 17)]);
-        // One that comes between them parts them from the moment that it is there, and joins them later.
-        let places = check(&runs(&[(0, 0, 20), (1, 0, 20), (2, 5, 15), (5, 0, 20), (6, 0, 20)]), 20);
-        let of = |strip: &Strip| (strip.is_wide(), strip.runs, strip.ticks);
-        let wide: Vec<_> = places.strips.iter().map(of).filter(|(is_wide, ..)| *is_wide).collect();
-        assert_eq!(wide, [(true, [0, 1, 3, 4], 2), (true, [0, 1, 2, 3], 12)]);
+    fn what_stays_is_one_stretch() {
+        let places = check(&runs(&[(0, 0, 20), (1, 0, 20), (5, 0, 20)]), 20);
+        assert_eq!(places.stretches, [Stretch { row: 9, len: 3, ticks: 17, back: [3, 6, 9] }]);
+        // What comes parts the rows before it from those behind it, until three ticks are as the last.
+        let places = check(&runs(&[(0, 0, 20), (1, 5, 15), (5, 0, 20)]), 20);
+        let of = |stretch: &Stretch| (stretch.len, stretch.ticks);
+        let expected = [(2, 2), (1, 1), (1, 1), (1, 1), (1, 1), (1, 1), (1, 1), (3, 12)];
+        assert_eq!(places.stretches.iter().map(of).collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn every_value_is_in_one_strip_whatever_comes_and_goes() {
+    fn every_row_is_told_once_whatever_comes_and_goes() {
         check(&[], 0);
         check(&[], 5);
         check(&runs(&[(0, 0, 1), (1, 2, 2), (2, 1, 3), (3, 0, 4)]), 5);

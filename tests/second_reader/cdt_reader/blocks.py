@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
-from .columns import read_column
+from .columns import Runs, read_column
 from .layout import LANES, Shape, Table
 from .records import Block, ColumnFrame, Layout, TickRun
 from .wire import Cursor, hash64, need, to_bytes
@@ -146,7 +146,7 @@ class BlockReader:
         self.cursor.end()
         return result
 
-    def column(self, count: int, bits: int, runs: "array[int] | None" = None) -> "array[int]":
+    def column(self, count: int, bits: int, runs: Runs | None = None) -> "array[int]":
         """The next column frame."""
         frame: ColumnFrame = next(self.frames)
         return read_column(frame.encoding, self.cursor.take(frame.length), count, bits, runs)
@@ -186,7 +186,7 @@ class BlockReader:
 
 
 class EntityRuns:
-    """An entity table: runs, then the fields run after run."""
+    """An entity table: runs, then the fields."""
 
     def __init__(self, reader: BlockReader, table: Table, rows: int) -> None:
         self.reader = reader
@@ -220,12 +220,11 @@ class EntityRuns:
             array("I", (own[run_of_lane[lane]] for lane in order)) for own in (self.slots, self.generations)
         ]
         for column in self.table.columns[2:]:
-            lanes = self.reader.column(len(order), LANES[column.type], self.lengths)
-            columns.append(array(lanes.typecode, (lanes[lane] for lane in order)))
+            columns.append(self.reader.column(len(order), LANES[column.type], Runs(self.lengths, order)))
         return Rows(self.table, rows_of_ticks, columns)
 
     def order(self) -> tuple["array[int]", "array[int]"]:
-        """The rows of each tick, and for each row of the table its lane in the fields."""
+        """The rows of each tick, and for each row of the table its lane when lanes stand run after run."""
         rows_of_ticks = array("I", bytes(4 * self.ticks))
         for start, length in zip(self.starts, self.lengths):
             for tick in range(start, start + length):

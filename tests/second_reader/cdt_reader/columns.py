@@ -2,6 +2,8 @@
 
 from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
 
 import zstandard
 
@@ -15,23 +17,49 @@ MOST_WINDOW = 1 << 23
 ZSTD_MAGIC = bytes.fromhex("28b5 2ffd")
 
 
-def read_column(encoding: int, data: bytes, count: int, bits: int, runs: "array[int] | None" = None) -> "array[int]":
-    """The `count` lanes of `bits` bits that a column frame holds; `runs` are the lengths of a column's runs."""
+@dataclass
+class Runs:
+    """How the lanes of a column are cut into runs."""
+
+    lengths: "array[int]"
+    lanes_of_rows: "array[int]"
+    """For each row its lane when all lanes stand run after run."""
+
+
+def one_run(count: int) -> Runs:
+    """All lanes as one run."""
+    return Runs(array("I", [count]), array("I", range(count)))
+
+
+def read_column(encoding: int, data: bytes, count: int, bits: int, runs: Runs | None = None) -> "array[int]":
+    """The `count` lanes of `bits` bits that a column frame holds, in the order of rows."""
     cursor = Cursor(data)
+    runs = runs or one_run(count)
     if encoding == 0:
         lanes = numbers(cursor.take(count * bits // 8), bits)
     elif encoding == 1:
         lanes = numbers(cursor.take(bits // 8), bits) * count
     elif encoding == 2:
         lanes = dictionary(cursor, count, bits)
-    elif 4 <= encoding < 4 + ORDERS:
-        lanes = from_residuals(packed(cursor, count, bits), encoding - 4, bits, runs)
-    elif 8 <= encoding < 8 + ORDERS:
-        lanes = from_residuals(planes(cursor, count, bits), encoding - 8, bits, runs)
+    elif encoding == 4:
+        lanes = packed(cursor, count, bits)
+    elif encoding == 8:
+        lanes = by_row(planes(cursor, count, bits), runs)
+    elif 4 < encoding < 4 + ORDERS:
+        residuals = zip(early(runs) + late_by_row(runs), packed(cursor, count, bits))
+        lanes = by_row(from_residuals(residuals, encoding - 4, bits, runs), runs)
+    elif 8 < encoding < 8 + ORDERS:
+        residuals = zip(early(runs) + late_by_run(runs), planes(cursor, count, bits))
+        lanes = by_row(from_residuals(residuals, encoding - 8, bits, runs), runs)
     else:
         raise FormatError("a column encoding is not known")
     cursor.end()
     return lanes
+
+
+def by_row(lanes: "array[int]", runs: Runs) -> "array[int]":
+    """Lanes that stand run after run, in the order of rows."""
+    return array(lanes.typecode, (lanes[lane] for lane in runs.lanes_of_rows))
 
 
 def dictionary(cursor: Cursor, count: int, bits: int) -> "array[int]":
@@ -128,41 +156,47 @@ def unpack_zstd(data: bytes, count: int) -> bytes:
     return bytes(result)
 
 
-def from_residuals(residuals: "array[int]", order: int, bits: int, runs: "array[int] | None") -> "array[int]":
-    """The lanes that residuals of an order stand for."""
-    if order == 0:
-        return residuals
+def starts(runs: Runs) -> list[int]:
+    """The first lane of each run."""
+    return [0, *accumulate(runs.lengths)][:-1]
+
+
+def early(runs: Runs) -> list[int]:
+    """The first lane of every run, then every second one, then every third one."""
+    return [
+        start + place for place in range(3) for start, length in zip(starts(runs), runs.lengths) if place < length
+    ]
+
+
+def late_by_run(runs: Runs) -> list[int]:
+    """The lanes that follow, run after run."""
+    return [start + place for start, length in zip(starts(runs), runs.lengths) for place in range(3, length)]
+
+
+def late_by_row(runs: Runs) -> list[int]:
+    """The lanes that follow, in the order of rows."""
+    late = set(late_by_run(runs))
+    return [lane for lane in runs.lanes_of_rows if lane in late]
+
+
+def from_residuals(residuals: Iterator[tuple[int, int]], order: int, bits: int, runs: Runs) -> "array[int]":
+    """The lanes, run after run, that residuals of an order stand for; each comes with the lane that it is for."""
+    residual_of = dict(residuals)
     mask = (1 << bits) - 1
-    result = array(TYPECODES[bits], bytes(len(residuals) * bits // 8))
+    result = array(TYPECODES[bits], bytes(len(residual_of) * bits // 8))
     head = 0
-    for start, place, residual in in_order(residuals, runs):
-        at = start + place
-        if place == 0:
-            prediction = head
-        elif place == 1 or order == 1:
-            prediction = result[at - 1]
-        elif place == 2 or order == 2:
-            prediction = 2 * result[at - 1] - result[at - 2]
-        else:
-            prediction = 3 * result[at - 1] - 3 * result[at - 2] + result[at - 3]
-        result[at] = (prediction + (residual >> 1 ^ -(residual & 1))) & mask
-        if place == 0:
-            head = result[at]
+    for start, length in zip(starts(runs), runs.lengths):
+        for place in range(length):
+            at = start + place
+            if place == 0:
+                prediction = head
+            elif place == 1 or order == 1:
+                prediction = result[at - 1]
+            elif place == 2 or order == 2:
+                prediction = 2 * result[at - 1] - result[at - 2]
+            else:
+                prediction = 3 * result[at - 1] - 3 * result[at - 2] + result[at - 3]
+            residual = residual_of[at]
+            result[at] = (prediction + (residual >> 1 ^ -(residual & 1))) & mask
+        head = result[start]
     return result
-
-
-def in_order(residuals: "array[int]", runs: "array[int] | None") -> Iterator[tuple[int, int, int]]:
-    """For each residual as it stands: where its run starts, its place in the run, and itself."""
-    lengths = array("I", [len(residuals)]) if runs is None else runs
-    following = iter(residuals)
-    for place in range(3):
-        start = 0
-        for length in lengths:
-            if place < length:
-                yield start, place, next(following)
-            start += length
-    start = 0
-    for length in lengths:
-        for place in range(3, length):
-            yield start, place, next(following)
-        start += length
