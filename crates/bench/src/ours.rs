@@ -25,10 +25,13 @@ impl Source for Memory {
     }
 
     fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
-        let at = |offset| usize::try_from(offset).map_err(io::Error::other);
         into.clear();
-        into.extend_from_slice(&self.0[at(range.start)?..at(range.end)?]);
+        into.extend_from_slice(self.lend(range).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
+    }
+
+    fn lend(&self, range: Range<u64>) -> Option<&[u8]> {
+        self.0.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
     }
 }
 
@@ -96,10 +99,10 @@ pub fn read_ticks<W: Workload>(memory: &Memory, of: impl Fn(&W::Tick) -> usize) 
 /// Opens the trace and reads one tick.
 pub fn tick<W: Workload>(memory: &Memory, number: u32) -> W::Tick {
     let trace = open(memory);
-    let block = trace.index().block_of(Tick(number)).expect("the tick is there");
-    let rows = trace.block(block, ChannelSet::ALL).expect("our own trace");
+    let rows = trace.up_to(&mut BlockDecoder::new(), Tick(number), ChannelSet::ALL).expect("our own trace");
+    let rows = rows.expect("the tick is there");
     let mut tick = W::Tick::default();
-    W::read(&rows, rows.index_of(Tick(number)).expect("the tick is there"), &mut tick);
+    W::read(&rows, rows.ticks().len() - 1, &mut tick);
     tick
 }
 

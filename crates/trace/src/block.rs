@@ -13,7 +13,7 @@ use cdt_schema::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::{self, Choice, ColumnEncoding, Lane, Scratch, Zstd};
+use crate::codec::{self, Choice, ColumnEncoding, Count, Lane, Scratch, Zstd};
 use crate::draws;
 use crate::frame::Cursor;
 use crate::index::tick_runs_of;
@@ -351,10 +351,27 @@ fn read_columns(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Vec
     Ok(layout.tables().iter().map(|schema| frames.by_ref().take(frame_count(schema)).collect()).collect())
 }
 
+/// What is asked of a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked<'a> {
+    /// The rows of some channels, of the ticks up to this one.
+    Channels(ChannelSet, Tick),
+    /// Some columns of one table, by their numbers; the others are left empty. Of a table whose columns do not stand alone all
+    /// are decoded.
+    Columns(TableId, &'a [usize]),
+}
+
+/// Where the bytes of blocks come from.
+pub(crate) trait BlockBytes {
+    /// The bytes at a range of the file, for which there is a buffer.
+    fn at<'a>(&'a self, range: Range<u64>, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], Error>;
+}
+
 /// Decodes blocks one after another, with buffers that are reused.
 #[derive(Debug, Default)]
 pub struct BlockDecoder {
-    bytes: Vec<u8>,
+    /// Bytes of the head, or of the whole block, and of a channel.
+    buffers: [Vec<u8>; 2],
     scratch: Scratch,
     places: Places,
     /// Tables that were given back, to be filled again, and the digest of their layout.
@@ -372,54 +389,70 @@ impl BlockDecoder {
         self.spare = Some((rows.layout().digest(), rows.into_tables()));
     }
 
-    /// Decodes the rows of some channels of a block.
-    ///
-    /// `entry` is the block's entry in the index, `read` puts the bytes at a range of the file into a buffer: first those
-    /// of the head, then those of the asked channels, each in one piece; if all are asked for, the whole block at once.
+    /// Decodes what is asked of a block. `entry` is its entry in the index. Of `bytes` first those of the head are asked for, then
+    /// those of each channel in one piece; if all channels are asked for, the whole block at once.
     ///
     /// # Errors
-    /// What `read` gives, or where and how the bytes break the format.
-    pub fn decode(
+    /// What `bytes` gives, or where and how they break the format.
+    pub(crate) fn decode(
         &mut self,
         layout: &Arc<Layout>,
         entry: &BlockEntry,
-        channels: ChannelSet,
-        mut read: impl FnMut(Range<u64>, &mut Vec<u8>) -> Result<(), Error>,
+        asked: Asked<'_>,
+        bytes: &impl BlockBytes,
     ) -> Result<Rows, Error> {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let asked: ChannelSet = layout.channels().iter().filter(|&channel| channels.contains(channel)).collect();
-        let whole = asked == layout.channels();
-        let head_len = usize::try_from(entry.tail_start() - entry.offset).expect("heads are small");
-        read(entry.offset..if whole { entry.end() } else { entry.tail_start() }, &mut bytes)?;
-        let head = BlockHead::read(layout, entry, bytes.get(..head_len).unwrap_or(&bytes))?;
+        let channels: ChannelSet = match asked {
+            Asked::Channels(channels, _) => {
+                layout.channels().iter().filter(|&channel| channels.contains(channel)).collect()
+            }
+            Asked::Columns(table, _) => [layout.tables()[table.0].channel].into_iter().collect(),
+        };
+        let whole = channels == layout.channels();
+        let [mut first, mut other] = std::mem::take(&mut self.buffers);
+        let end = if whole { entry.end() } else { entry.tail_start() };
+        let first_bytes = bytes.at(entry.offset..end, &mut first)?;
+        let at = |offset: u64| usize::try_from(offset - entry.offset).expect("a block is far below 4 GiB");
+        let head_bytes = first_bytes.get(..at(entry.tail_start())).unwrap_or(first_bytes);
+        let head = BlockHead::read(layout, entry, head_bytes)?;
+        let ticks = match asked {
+            Asked::Channels(_, last) => head.ticks.partition_point(|&tick| tick <= last),
+            Asked::Columns(..) => head.ticks.len(),
+        };
         let spare = self.spare.take().filter(|(of, _)| *of == layout.digest());
         let mut tables = spare.map_or_else(Vec::new, |(_, tables)| tables);
         tables.resize_with(layout.tables().len(), Table::default);
         let mut spare = head.spare;
         for channel in layout.channels().iter() {
-            if !asked.contains(channel) {
+            if !channels.contains(channel) {
                 layout.tables_of(channel).for_each(|(id, _)| tables[id.0] = Table::default());
                 continue;
             }
             let range = head.frame(channel);
             let damaged = |rule: String| Error::damaged(range.start, format!("channel {channel}: {rule}"));
             let frame = if whole {
-                let at = |offset: u64| usize::try_from(offset - entry.offset).expect("a block is far below 4 GiB");
-                &bytes[at(range.start)..at(range.end)]
+                &first_bytes[at(range.start)..at(range.end)]
             } else {
-                read(range.clone(), &mut bytes)?;
-                &bytes[..]
+                bytes.at(range.clone(), &mut other)?
             };
             if xxh3_64(frame) != head.frames[&channel].1 {
                 return Err(damaged("the checksum does not match".to_owned()));
             }
             let mut cursor = Cursor::new(frame);
             for (id, schema) in layout.tables_of(channel) {
+                let wanted = match asked {
+                    Asked::Columns(table, _) if table != id => {
+                        skip_table(&mut cursor, schema, &head.columns[id.0]).map_err(damaged)?;
+                        continue;
+                    }
+                    Asked::Columns(_, columns) if schema.columns_stand_alone() => Some(columns),
+                    _ => None,
+                };
                 let mut decoder = TableDecoder {
                     head: &head,
+                    ticks,
                     id,
                     schema,
-                    wanted: None,
+                    wanted,
                     frames: head.columns[id.0].iter(),
                     scratch: &mut self.scratch,
                     places: &mut self.places,
@@ -430,54 +463,17 @@ impl BlockDecoder {
             }
             cursor.finish().map_err(damaged)?;
         }
-        self.bytes = bytes;
-        let offset = head.offset;
-        Rows::from_decoded(layout.clone(), head.ticks, tables, asked).map_err(|error| Error::damaged(offset, error))
-    }
-
-    /// Decodes some columns of one table of a block, by their numbers; the table's other columns are left empty. Of a table
-    /// whose columns do not stand alone all are decoded.
-    ///
-    /// `read` is as for [`BlockDecoder::decode`]: first for the head, then for the channel of the table.
-    ///
-    /// # Errors
-    /// As for [`BlockDecoder::decode`].
-    pub fn decode_table(
-        &mut self,
-        layout: &Arc<Layout>,
-        entry: &BlockEntry,
-        (table, columns): (TableId, &[usize]),
-        mut read: impl FnMut(Range<u64>, &mut Vec<u8>) -> Result<(), Error>,
-    ) -> Result<Rows, Error> {
-        read(entry.offset..entry.tail_start(), &mut self.bytes)?;
-        let head = BlockHead::read(layout, entry, &self.bytes)?;
-        let schema = &layout.tables()[table.0];
-        let range = head.frame(schema.channel);
-        let damaged = |rule: String| Error::damaged(range.start, format!("channel {}: {rule}", schema.channel));
-        read(range.clone(), &mut self.bytes)?;
-        if xxh3_64(&self.bytes) != head.frames[&schema.channel].1 {
-            return Err(damaged("the checksum does not match".to_owned()));
-        }
-        let mut cursor = Cursor::new(&self.bytes);
-        for (id, other) in layout.tables_of(schema.channel).take_while(|(id, _)| *id != table) {
-            skip_table(&mut cursor, other, &head.columns[id.0]).map_err(damaged)?;
-        }
-        let wanted: Vec<bool> = (0..schema.columns.len()).map(|column| columns.contains(&column)).collect();
-        let spare = self.spare.take().filter(|(of, _)| *of == layout.digest());
-        let mut decoded = spare.and_then(|(_, tables)| tables.into_iter().nth(table.0)).unwrap_or_default();
-        let mut decoder = TableDecoder {
-            head: &head,
-            id: table,
-            schema,
-            wanted: schema.columns_stand_alone().then_some(&wanted),
-            frames: head.columns[table.0].iter(),
-            scratch: &mut self.scratch,
-            places: &mut self.places,
-            spare: &mut { head.spare },
+        self.buffers = [first, other];
+        let BlockHead { offset, ticks: mut all_ticks, .. } = head;
+        all_ticks.truncate(ticks);
+        let rows = match asked {
+            Asked::Channels(..) => Rows::from_decoded(layout.clone(), all_ticks, tables, channels),
+            Asked::Columns(table, _) => {
+                let decoded = std::mem::take(&mut tables[table.0]);
+                Rows::from_decoded_table(layout.clone(), all_ticks, table, decoded)
+            }
         };
-        decoder.table(&mut cursor, &mut decoded, layout).map_err(|rule| damaged(format!("{}: {rule}", schema.name)))?;
-        Rows::from_decoded_table(layout.clone(), head.ticks, table, decoded)
-            .map_err(|error| Error::damaged(head.offset, error))
+        rows.map_err(|error| Error::damaged(offset, error))
     }
 }
 
@@ -491,10 +487,12 @@ fn skip_table(cursor: &mut Cursor<'_>, schema: &TableSchema, frames: &[(u8, u32)
 
 struct TableDecoder<'a> {
     head: &'a BlockHead,
+    /// Of how many of the block's ticks the rows are decoded, from the first one on.
+    ticks: usize,
     id: TableId,
     schema: &'a TableSchema,
-    /// For each column whether it is decoded; `None` for all.
-    wanted: Option<&'a Vec<bool>>,
+    /// The columns that are decoded; `None` for all.
+    wanted: Option<&'a [usize]>,
     /// The column frames that are still to come.
     frames: std::slice::Iter<'a, (u8, u32)>,
     scratch: &'a mut Scratch,
@@ -506,21 +504,22 @@ struct TableDecoder<'a> {
 impl TableDecoder<'_> {
     /// Fills a table, whose buffers are of another block of the layout or new.
     fn table(&mut self, cursor: &mut Cursor<'_>, table: &mut Table, layout: &Layout) -> Result<(), String> {
-        let rows = self.head.rows[self.id.0];
-        let ticks = self.head.ticks.len();
+        let all_rows = self.head.rows[self.id.0];
         if table.columns.len() != self.schema.columns.len() {
             table.columns = self.schema.columns.iter().map(|declared| Column::new(declared.column_type)).collect();
         }
         table.ends.clear();
         match (self.schema.kind, self.schema.arity) {
             (TableKind::Entities(_), _) => return self.entities(cursor, table),
-            (_, Arity::Fixed(each)) => table.ends.extend((1..=len32(ticks)).map(|tick| tick * each)),
+            (_, Arity::Fixed(each)) => table.ends.extend((1..=len32(self.ticks)).map(|tick| tick * each)),
             (_, Arity::Many) => {
                 let mut counts = Vec::new();
-                self.lanes::<u32>(cursor, ticks, None, &mut counts)?;
-                cumulate(&counts, rows, &mut table.ends)?;
+                self.lanes::<u32>(cursor, Count::all(self.head.ticks.len()), None, &mut counts)?;
+                cumulate(&counts, all_rows, &mut table.ends)?;
+                table.ends.truncate(self.ticks);
             }
         }
+        let rows = Count { all: all_rows as usize, first: table.rows() };
         let slices = if self.schema.kind == TableKind::Rng {
             draws::ValueSlice::read_all(cursor, layout.rng_streams().len())?
         } else {
@@ -532,7 +531,7 @@ impl TableDecoder<'_> {
                 continue;
             }
             match declared.column_type {
-                ColumnType::Scalar(_) => self.column(cursor, rows as usize, None, column)?,
+                ColumnType::Scalar(_) => self.column(cursor, rows, None, column)?,
                 column_type => self.ragged(cursor, column_type, rows, column)?,
             }
         }
@@ -548,14 +547,15 @@ impl TableDecoder<'_> {
         let runs = self.runs(cursor, rows, ticks)?;
         self.places.fill(runs, len32(ticks));
         table.ends.clone_from(&self.places.ends);
+        table.ends.truncate(self.ticks);
+        let rows = Count { all: rows, first: table.rows() };
         let (keys, fields) = table.columns.split_at_mut(entities::FIRST_FIELD);
         let parts = [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation];
         for (number, (column, part)) in keys.iter_mut().zip(parts).enumerate() {
             let Column::W32(lanes) = column else { unreachable!("slots and generations are 32-bit") };
+            lanes.clear();
             if self.wants(number) {
-                self.places.spread(part, lanes);
-            } else {
-                lanes.clear();
+                self.places.spread(part, len32(self.ticks), lanes);
             }
         }
         let places = std::mem::take(self.places);
@@ -571,7 +571,7 @@ impl TableDecoder<'_> {
     }
 
     fn wants(&self, column: usize) -> bool {
-        self.wanted.is_none_or(|wanted| wanted[column])
+        self.wanted.is_none_or(|wanted| wanted.contains(&column))
     }
 
     /// Steps over the frame of a column of scalars, which stays empty.
@@ -591,7 +591,7 @@ impl TableDecoder<'_> {
         }
         let mut parts: [Vec<u32>; 4] = Default::default();
         for part in &mut parts {
-            self.lanes(cursor, count, None, part)?;
+            self.lanes(cursor, Count::all(count), None, part)?;
         }
         let [slots, generations, starts, lens] = parts;
         let mut runs: Vec<EntityRun> = Vec::with_capacity(count);
@@ -622,7 +622,7 @@ impl TableDecoder<'_> {
     fn column(
         &mut self,
         cursor: &mut Cursor<'_>,
-        count: usize,
+        count: Count,
         places: Option<&Places>,
         column: &mut Column,
     ) -> Result<(), String> {
@@ -638,12 +638,12 @@ impl TableDecoder<'_> {
         &mut self,
         cursor: &mut Cursor<'_>,
         column_type: ColumnType,
-        rows: u32,
+        rows: Count,
         column: &mut Column,
     ) -> Result<(), String> {
         let Column::Bytes(ragged) = column else { unreachable!("the column holds byte strings") };
         let mut lens: Vec<u32> = Vec::new();
-        self.lanes(cursor, rows as usize, None, &mut lens)?;
+        self.lanes(cursor, Count::all(rows.all), None, &mut lens)?;
         let total = lens.iter().try_fold(0u32, |sum, &len| sum.checked_add(len));
         let total = total.filter(|&total| total as usize <= *self.spare).ok_or_else(|| {
             format!(
@@ -653,24 +653,26 @@ impl TableDecoder<'_> {
         *self.spare -= total as usize;
         ragged.ends.clear();
         cumulate(&lens, total, &mut ragged.ends)?;
+        ragged.ends.truncate(rows.first);
+        let bytes = Count { all: total as usize, first: ragged.ends.last().map_or(0, |&end| end as usize) };
         if column_type == ColumnType::Values {
             if !total.is_multiple_of(8) {
                 return Err(format!("values have 8 bytes each, but there are {total} bytes"));
             }
             let mut lanes: Vec<u64> = Vec::new();
-            self.lanes(cursor, total as usize / 8, None, &mut lanes)?;
+            self.lanes(cursor, Count { all: bytes.all / 8, first: bytes.first / 8 }, None, &mut lanes)?;
             ragged.data.clear();
             ragged.data.extend(lanes.into_iter().flat_map(u64::to_le_bytes));
             return Ok(());
         }
-        self.lanes(cursor, total as usize, None, &mut ragged.data)
+        self.lanes(cursor, bytes, None, &mut ragged.data)
     }
 
     /// Decodes the next column frame.
     fn lanes<L: Lane>(
         &mut self,
         cursor: &mut Cursor<'_>,
-        count: usize,
+        count: Count,
         places: Option<&Places>,
         out: &mut Vec<L>,
     ) -> Result<(), String> {

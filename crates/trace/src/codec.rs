@@ -381,74 +381,100 @@ fn encode_dictionary<L: Lane>(lanes: &[L], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Decodes a column of `count` lanes, which must use up `bytes`, into `out`, whatever it holds: those of entity runs at these
-/// places, or one run.
+/// How many lanes a column has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count {
+    /// That its frame stores.
+    pub(crate) all: usize,
+    /// That are asked for, from the first row on.
+    pub(crate) first: usize,
+}
+
+impl Count {
+    pub(crate) fn all(all: usize) -> Count {
+        Count { all, first: all }
+    }
+
+    fn is_all(self) -> bool {
+        self.first == self.all
+    }
+}
+
+/// Decodes a column, whose frame must use up `bytes`, into `out`, whatever it holds: the lanes of entity runs at these places, or
+/// of one run. What is not asked for is not looked at.
 ///
 /// # Errors
 /// The rule that the bytes break.
 pub(crate) fn decode<L: Lane>(
     encoding: ColumnEncoding,
     bytes: &[u8],
-    count: usize,
+    count: Count,
     places: Option<&Places>,
     scratch: &mut Scratch,
     out: &mut Vec<L>,
 ) -> Result<(), String> {
     let mut cursor = Cursor::new(bytes);
-    let Some(places) = places else {
-        stored(encoding, &mut cursor, count, None, scratch, out)?;
-        if encoding.order() > 0 {
-            predict::undo(out, encoding.order());
+    let order = encoding.order();
+    match places.filter(|_| order > 0) {
+        None => {
+            stored(encoding, &mut cursor, count, places, scratch, out)?;
+            if order > 0 {
+                predict::undo(out, order);
+            }
         }
-        return cursor.finish();
-    };
-    if encoding.order() == 0 {
-        stored(encoding, &mut cursor, count, Some(places), scratch, out)?;
-        return cursor.finish();
+        Some(places) => {
+            let mut residuals = std::mem::take(&mut L::buffers(scratch).residuals);
+            let needed = Count { first: places.residuals_of(count.first), ..count };
+            stored(encoding, &mut cursor, needed, Some(places), scratch, &mut residuals)?;
+            // Every lane is written, so what the buffer holds of another column need not be cleared.
+            out.resize(count.first, L::truncate(0));
+            predict::undo_to(&mut residuals, order, places, out);
+            L::buffers(scratch).residuals = residuals;
+        }
     }
-    let mut residuals = std::mem::take(&mut L::buffers(scratch).residuals);
-    stored(encoding, &mut cursor, count, Some(places), scratch, &mut residuals)?;
-    cursor.finish()?;
-    // Every lane is written, so what the buffer holds of another column need not be cleared.
-    out.resize(count, L::truncate(0));
-    predict::undo_to(&mut residuals, encoding.order(), places, out);
-    L::buffers(scratch).residuals = residuals;
-    Ok(())
+    if count.is_all() { cursor.finish() } else { Ok(()) }
 }
 
-/// Reads the lanes that a frame stores, in the order of rows, in place of what `out` holds.
+/// Reads the first lanes that a frame stores, in the order of rows, in place of what `out` holds.
 fn stored<L: Lane>(
     encoding: ColumnEncoding,
     cursor: &mut Cursor<'_>,
-    count: usize,
+    count: Count,
     places: Option<&Places>,
     scratch: &mut Scratch,
     out: &mut Vec<L>,
 ) -> Result<(), String> {
+    let zero = L::truncate(0);
     match encoding {
         ColumnEncoding::Plain => {
-            let bytes = cursor.take(count.checked_mul(size_of::<L>()).ok_or("there are too many lanes")?)?;
+            let bytes = cursor.take(count.first.checked_mul(size_of::<L>()).ok_or("there are too many lanes")?)?;
             out.clear();
             out.extend(bytes.chunks_exact(size_of::<L>()).map(lane_of::<L>));
         }
         ColumnEncoding::Constant => {
             let lane = lane_of(cursor.take(size_of::<L>())?);
             out.clear();
-            out.resize(count, lane);
+            out.resize(count.first, lane);
         }
         ColumnEncoding::Dictionary => decode_dictionary(cursor, count, out)?,
         ColumnEncoding::Packed(_) => {
-            packed::check_count(cursor, count)?;
-            out.resize(count, L::truncate(0));
-            packed::unpack(cursor, out)?;
+            packed::check_count(cursor, count.all)?;
+            out.resize(count.first, zero);
+            packed::unpack(cursor, count.all, out)?;
         }
         ColumnEncoding::Planes(order) => {
-            out.resize(count, L::truncate(0));
-            let Some(places) = places else { return scratch.unzstd.join(cursor, out) };
+            let Some(places) = places else {
+                out.resize(count.all, zero);
+                scratch.unzstd.join(cursor, out)?;
+                out.truncate(count.first);
+                return Ok(());
+            };
             let mut in_runs = std::mem::take(&mut L::buffers(scratch).lanes);
-            in_runs.resize(count, L::truncate(0));
+            in_runs.resize(count.all, zero);
             scratch.unzstd.join(cursor, &mut in_runs)?;
+            out.resize(count.all, zero);
             scatter(&in_runs, order, places, out);
+            out.truncate(count.first);
             L::buffers(scratch).lanes = in_runs;
         }
     }
@@ -461,12 +487,12 @@ fn lane_of<L: Lane>(bytes: &[u8]) -> L {
     L::truncate(u64::from_le_bytes(wide))
 }
 
-fn decode_dictionary<L: Lane>(cursor: &mut Cursor<'_>, count: usize, lanes: &mut Vec<L>) -> Result<(), String> {
+fn decode_dictionary<L: Lane>(cursor: &mut Cursor<'_>, count: Count, lanes: &mut Vec<L>) -> Result<(), String> {
     let entries = usize::from(cursor.take(1)?[0]) + 1;
     let entries: Vec<L> = cursor.take(entries * size_of::<L>())?.chunks_exact(size_of::<L>()).map(lane_of).collect();
-    packed::check_count(cursor, count)?;
-    let mut indices = vec![0u8; count];
-    packed::unpack(cursor, &mut indices)?;
+    packed::check_count(cursor, count.all)?;
+    let mut indices = vec![0u8; count.first];
+    packed::unpack(cursor, count.all, &mut indices)?;
     if let Some(index) = indices.iter().find(|&&index| usize::from(index) >= entries.len()) {
         return Err(format!("a dictionary of {} entries has none at {index}", entries.len()));
     }
@@ -490,10 +516,17 @@ mod tests {
         let encoding = encode(lanes, places, &mut Choice::default(), zstd, &mut scratch, &mut bytes);
         assert_eq!(ColumnEncoding::from_number(encoding.number()), Some(encoding));
         let mut back = vec![L::truncate(3)];
-        let mut read =
-            |bytes: &[u8], back: &mut Vec<L>| decode(encoding, bytes, lanes.len(), places, &mut scratch, back);
+        let mut read = |bytes: &[u8], back: &mut Vec<L>| {
+            decode(encoding, bytes, Count::all(lanes.len()), places, &mut scratch, back)
+        };
         read(&bytes, &mut back).unwrap();
         assert_eq!(back, lanes);
+        for first in [0, 1, lanes.len() / 2, lanes.len().saturating_sub(1)] {
+            let first = places.map_or(first.min(lanes.len()), |places| places.ends[first % places.ends.len()] as usize);
+            let (count, mut scratch) = (Count { all: lanes.len(), first }, Scratch::default());
+            decode(encoding, &bytes, count, places, &mut scratch, &mut back).unwrap();
+            assert_eq!(back, lanes[..first]);
+        }
         for cut in 0..bytes.len() {
             assert!(read(&bytes[..cut], &mut back).is_err(), "cut at {cut}");
         }
@@ -584,7 +617,8 @@ mod tests {
     #[test]
     fn bytes_that_no_writer_makes_are_refused() {
         let refused = |encoding, bytes: &[u8], count| {
-            decode::<u32>(encoding, bytes, count, None, &mut Scratch::default(), &mut Vec::new()).unwrap_err()
+            decode::<u32>(encoding, bytes, Count::all(count), None, &mut Scratch::default(), &mut Vec::new())
+                .unwrap_err()
         };
         assert!(refused(ColumnEncoding::Plain, &[0; 8], usize::MAX).contains("too many"));
         assert!(refused(ColumnEncoding::Dictionary, &[0, 1, 0, 0, 0, 1, 1], 1).contains("none at 1"));

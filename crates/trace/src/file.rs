@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
 
+use crate::block::{Asked, BlockBytes};
 use crate::new_file::Waiting;
 use crate::{
     BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, NewFile, Opening, Options, Totals,
@@ -177,6 +178,11 @@ pub trait Source {
     /// # Errors
     /// Why they cannot be read; fewer bytes than asked for are an error.
     fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Those at a range where they are, of a source that has all of them in memory.
+    fn lend(&self, _range: Range<u64>) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl Source for File {
@@ -216,11 +222,23 @@ impl Source for Vec<u8> {
     }
 
     fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
-        let at = |offset| usize::try_from(offset).map_err(io::Error::other);
-        let found = self.get(at(range.start)?..at(range.end)?).ok_or(io::ErrorKind::UnexpectedEof)?;
         into.clear();
-        into.extend_from_slice(found);
+        into.extend_from_slice(self.lend(range).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
+    }
+
+    fn lend(&self, range: Range<u64>) -> Option<&[u8]> {
+        self.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
+    }
+}
+
+impl<S: Source> BlockBytes for Trace<S> {
+    fn at<'a>(&'a self, range: Range<u64>, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], Error> {
+        if let Some(bytes) = self.source.lend(range.clone()) {
+            return Ok(bytes);
+        }
+        self.read(range, buffer)?;
+        Ok(buffer)
     }
 }
 
@@ -306,8 +324,11 @@ impl<S: Source> Trace<S> {
         let mut opening = Opening::new(len);
         let mut bytes = Vec::new();
         while let Some(range) = opening.want() {
-            source.read(range, &mut bytes).map_err(|error| unreadable(name, &error))?;
-            opening.feed(&bytes).map_err(|error| error.in_file(name))?;
+            let lent = source.lend(range.clone());
+            if lent.is_none() {
+                source.read(range, &mut bytes).map_err(|error| unreadable(name, &error))?;
+            }
+            opening.feed(lent.unwrap_or(&bytes)).map_err(|error| error.in_file(name))?;
         }
         Ok(Trace { source, name: name.to_owned(), index: opening.finish(), stamp: None })
     }
@@ -354,8 +375,20 @@ impl<S: Source> Trace<S> {
     /// As for [`Trace::block`].
     pub fn block_by(&self, decoder: &mut BlockDecoder, block: usize, channels: ChannelSet) -> Result<Rows, Error> {
         let entry = &self.index.blocks[block];
-        let rows = decoder.decode(&self.index.layout, entry, channels, |range, into| self.read(range, into));
-        self.checked(entry, rows)
+        let asked = Asked::Channels(channels, entry.last_tick);
+        self.checked(entry, decoder.decode(&self.index.layout, entry, asked, self))
+    }
+
+    /// The rows of some channels of the block that holds a tick, as far as that tick, which is the last one that they have; `None`
+    /// if the trace has no such tick.
+    ///
+    /// # Errors
+    /// As for [`Trace::block`].
+    pub fn up_to(&self, decoder: &mut BlockDecoder, tick: Tick, channels: ChannelSet) -> Result<Option<Rows>, Error> {
+        let Some(block) = self.index.block_of(tick).filter(|_| self.index.has(tick)) else { return Ok(None) };
+        let entry = &self.index.blocks[block];
+        let asked = Asked::Channels(channels, tick);
+        self.checked(entry, decoder.decode(&self.index.layout, entry, asked, self)).map(Some)
     }
 
     /// Some columns of one table of a block, by their numbers; its other columns are left empty. Of a table whose columns do
@@ -371,9 +404,8 @@ impl<S: Source> Trace<S> {
         columns: &[usize],
     ) -> Result<Rows, Error> {
         let entry = &self.index.blocks[block];
-        let asked = (table, columns);
-        let rows = decoder.decode_table(&self.index.layout, entry, asked, |range, into| self.read(range, into));
-        self.checked(entry, rows)
+        let asked = Asked::Columns(table, columns);
+        self.checked(entry, decoder.decode(&self.index.layout, entry, asked, self))
     }
 
     /// Rows whose ticks are those that the index gives the block.
@@ -415,8 +447,9 @@ impl<S: Source> Trace<S> {
     /// The summaries cannot be read or are damaged.
     pub fn summaries(&self, segment: usize) -> Result<Vec<BlockSummary>, Error> {
         let entry = &self.index.segments[segment];
-        let bytes = self.bytes(entry.summaries.clone())?;
-        entry.read_summaries(&self.index.layout, &bytes).map_err(|error| error.in_file(&self.name))
+        let mut bytes = Vec::new();
+        let bytes = self.at(entry.summaries.clone(), &mut bytes)?;
+        entry.read_summaries(&self.index.layout, bytes).map_err(|error| error.in_file(&self.name))
     }
 
     /// What the ticks of a segment hold.
@@ -438,12 +471,6 @@ impl<S: Source> Trace<S> {
     /// How many segments of digests and summaries there are.
     pub fn segments(&self) -> usize {
         self.index.segments.len()
-    }
-
-    fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::new();
-        self.read(range, &mut bytes)?;
-        Ok(bytes)
     }
 
     fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), Error> {

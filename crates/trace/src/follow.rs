@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Digest, Layout, Rows, Tick};
 
-use crate::block::{BlockHead, MAX_TAIL};
+use crate::block::{Asked, BlockBytes, BlockHead, MAX_TAIL};
 use crate::index::read_meta;
 use crate::records::{self, ArchivedBlockRecord, ArchivedFooterRecord, ArchivedLossRecord};
 use crate::section::{self, FILE_HEADER, SECTION_HEADER, SectionHeader, TRAILER, Tag};
@@ -89,6 +89,19 @@ pub enum Section<'a> {
 impl Default for Follower {
     fn default() -> Follower {
         Follower::new()
+    }
+}
+
+/// The bytes of a section that is at hand.
+struct SectionBytes<'a> {
+    offset: u64,
+    bytes: &'a [u8],
+}
+
+impl BlockBytes for SectionBytes<'_> {
+    fn at<'a>(&'a self, range: Range<u64>, _: &'a mut Vec<u8>) -> Result<&'a [u8], Error> {
+        let at = |offset: u64| usize::try_from(offset - self.offset).expect("within the bytes");
+        Ok(&self.bytes[at(range.start)..at(range.end)])
     }
 }
 
@@ -260,14 +273,9 @@ impl Follower {
             }
             Tag::Block => {
                 let entry = self.entry(header, head)?;
-                let at = |offset: u64| usize::try_from(offset - entry.offset).expect("within the bytes");
-                let read = |range: Range<u64>, into: &mut Vec<u8>| {
-                    into.clear();
-                    into.extend_from_slice(&bytes[at(range.start)..at(range.end)]);
-                    Ok(())
-                };
                 let layout = self.layout.as_ref().expect("the META section is the first one");
-                let rows = self.decoder.decode(layout, &entry, ChannelSet::ALL, read)?;
+                let asked = Asked::Channels(ChannelSet::ALL, entry.last_tick);
+                let rows = self.decoder.decode(layout, &entry, asked, &SectionBytes { offset: entry.offset, bytes })?;
                 self.last_tick = Some(entry.last_tick);
                 self.digests += 8 * u64::from(entry.ticks);
                 Section::Block { entry, rows, head, tail }

@@ -117,6 +117,12 @@ impl Places {
         self.early.len()
     }
 
+    /// How many residuals stand before those of rows that are not among the first ones. All early ones do.
+    pub(crate) fn residuals_of(&self, rows: usize) -> usize {
+        let early = self.early.partition_point(|early| (early.row as usize) < rows);
+        self.early() + rows - early
+    }
+
     /// For each value run after run: which one it is in the order of rows. Both without those that are early, or with them.
     pub(crate) fn run_after_run(&self, with_early: bool) -> &[u32] {
         let skipped = if with_early { 0 } else { EARLY };
@@ -145,12 +151,11 @@ impl Places {
         order
     }
 
-    /// Puts what each run says of itself, which is the same in all of its rows, in place of what `out` holds.
-    pub(crate) fn spread(&self, of: impl Fn(&EntityRun) -> u32, out: &mut Vec<u32>) {
-        out.clear();
-        out.reserve(self.rows as usize);
+    /// Appends what each run says of itself, which is the same in all of its rows, for the rows of the first ticks.
+    pub(crate) fn spread(&self, of: impl Fn(&EntityRun) -> u32, ticks: u32, out: &mut Vec<u32>) {
         let ends = self.changes.iter().skip(1).copied().chain([(count(&self.ends), count(&self.live))]);
-        for (&(tick, from), (until, end)) in self.changes.iter().zip(ends) {
+        for (&(tick, from), (until, end)) in self.changes.iter().zip(ends).take_while(|((tick, _), _)| *tick < ticks) {
+            let until = until.min(ticks);
             let start = out.len();
             out.extend(self.live[from as usize..end as usize].iter().map(|&run| of(&self.runs[run as usize])));
             let first = start..out.len();
@@ -361,8 +366,12 @@ mod tests {
         }
         for part in [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation] {
             let mut spread = Vec::new();
-            places.spread(part, &mut spread);
-            assert!(spread.into_iter().eq(rows.iter().map(|&(run, _)| part(&runs[run]))));
+            for ticks in [ticks / 2, ticks] {
+                spread.clear();
+                places.spread(part, ticks, &mut spread);
+                let end = ticks.checked_sub(1).map_or(0, |last| places.ends[last as usize] as usize);
+                assert!(spread.iter().copied().eq(rows[..end].iter().map(|&(run, _)| part(&runs[run]))));
+            }
         }
         places
     }

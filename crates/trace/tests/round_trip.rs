@@ -109,6 +109,26 @@ fn columns_read_alone_are_those_of_the_whole_block() {
 }
 
 #[test]
+fn the_rows_up_to_a_tick_are_the_first_ones_of_its_block() {
+    for encoding in [Encoding::Live, Encoding::Archive] {
+        let trace = open(write_full(300, 5, options(150, encoding))).unwrap();
+        let mut decoder = BlockDecoder::new();
+        for number in (0..300).step_by(7) {
+            let rows = trace.up_to(&mut decoder, Tick(number), ChannelSet::ALL).unwrap().unwrap();
+            let whole = trace.block(trace.index().block_of(Tick(number)).unwrap(), ChannelSet::ALL).unwrap();
+            assert_eq!(rows.ticks(), &whole.ticks()[..rows.ticks().len()]);
+            assert_eq!(rows.ticks().last(), Some(&Tick(number)));
+            let [mut of_rows, mut of_whole] = [(); 2].map(|()| TickDigester::new(trace.layout()));
+            for tick in 0..rows.ticks().len() {
+                assert_eq!(of_rows.digest(&rows, tick), of_whole.digest(&whole, tick));
+            }
+            decoder.recycle(rows);
+        }
+        assert!(trace.up_to(&mut decoder, Tick(300), ChannelSet::ALL).unwrap().is_none());
+    }
+}
+
+#[test]
 fn the_same_rows_give_the_same_bytes() {
     for encoding in [Encoding::Live, Encoding::Archive] {
         assert_eq!(write_full(150, 9, options(32, encoding)), write_full(150, 9, options(32, encoding)));

@@ -175,18 +175,19 @@ pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
     groups.iter().map(|group| of(group, GROUP)).sum::<u64>() + of(&padded(rest), rest.len())
 }
 
-/// Reads numbers into `out`, which they fill.
+/// Reads the first of `count` numbers into `out`, which they fill.
 ///
 /// # Errors
 /// The rule that the bytes break.
-pub(super) fn unpack<L: Lane>(cursor: &mut Cursor<'_>, out: &mut [L]) -> Result<(), String> {
+pub(super) fn unpack<L: Lane>(cursor: &mut Cursor<'_>, count: usize, out: &mut [L]) -> Result<(), String> {
+    let before_last = out.len() / GROUP * GROUP;
     let (groups, rest) = out.as_chunks_mut::<GROUP>();
     for group in groups {
         unpack_group(cursor, GROUP, group)?;
     }
     if !rest.is_empty() {
         let mut group = [L::truncate(0); GROUP];
-        unpack_group(cursor, rest.len(), &mut group)?;
+        unpack_group(cursor, GROUP.min(count - before_last), &mut group)?;
         rest.copy_from_slice(&group[..rest.len()]);
     }
     Ok(())
@@ -248,11 +249,11 @@ mod tests {
         pack(numbers, &mut bytes);
         let mut back = vec![L::truncate(1); numbers.len()];
         let mut cursor = Cursor::new(&bytes);
-        unpack(&mut cursor, &mut back).unwrap();
+        unpack(&mut cursor, numbers.len(), &mut back).unwrap();
         cursor.finish().unwrap();
         assert_eq!(back, numbers);
         for cut in 0..bytes.len() {
-            assert!(unpack::<L>(&mut Cursor::new(&bytes[..cut]), &mut back).is_err(), "cut at {cut}");
+            assert!(unpack::<L>(&mut Cursor::new(&bytes[..cut]), numbers.len(), &mut back).is_err(), "cut at {cut}");
         }
         bytes.len()
     }
@@ -280,8 +281,9 @@ mod tests {
 
     #[test]
     fn bytes_that_no_writer_makes_are_refused() {
-        let refused =
-            |bytes: &[u8], count: usize| unpack::<u32>(&mut Cursor::new(bytes), &mut vec![0; count]).unwrap_err();
+        let refused = |bytes: &[u8], count: usize| {
+            unpack::<u32>(&mut Cursor::new(bytes), count, &mut vec![0; count]).unwrap_err()
+        };
         assert_eq!(refused(&[33], 1), "a value has at most 32 bits, not 33");
         assert!(refused(&[0x80, 0, 1], 1).starts_with("0 values of 0 + 1 bits"));
         assert!(refused(&[0x81, 2, 1, 0], 1).starts_with("2 values of 1 + 1 bits"));
