@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use cdt_schema::{Arity, Channel, ColumnType, Layout, TableKind};
+use cdt_schema::{Arity, ColumnType, Layout, TableKind};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Where a section stands: all of it, its head, its tail.
@@ -87,18 +87,21 @@ pub fn remove_last(record: &mut Vec<u8>, vectors: &[usize], size: usize) {
     put_elements(record, vectors, size, &rest);
 }
 
-/// The frames of a block's channels, each with the place of its checksum.
+/// Bytes of a column frame's record in the head of a block: encoding (u8), length (u32), checksum (u32).
+pub const FRAME_RECORD: usize = 9;
+
+/// The column frames of a block that have bytes, each with the place of its checksum.
 pub fn frames(bytes: &[u8], block: &Section) -> Vec<(Range<usize>, usize)> {
     let mut at = block.tail.start;
     let frame = |record: Range<usize>| {
-        let len = u32_at(bytes, record.start);
+        let len = u32_at(bytes, record.start + 1);
         at += len;
-        (at - len..at, record.start + 4)
+        (at - len..at, record.start + 5)
     };
-    elements(bytes, block.head.end - 16, 12)
+    elements(bytes, block.head.end - 8, FRAME_RECORD)
         .into_iter()
         .map(frame)
-        .filter(|(frame, _)| frame.end <= block.tail.end)
+        .filter(|(frame, _)| frame.end <= block.tail.end && !frame.is_empty())
         .collect()
 }
 
@@ -115,6 +118,12 @@ pub fn checksum_into(bytes: &mut [u8], of: Range<usize>, at: usize) {
     bytes[at..at + 8].copy_from_slice(&checksum);
 }
 
+/// Writes the checksum of a column frame to its place.
+pub fn frame_checksum_into(bytes: &mut [u8], frame: Range<usize>, at: usize) {
+    let checksum = xxh3_64(&bytes[frame]).to_le_bytes();
+    bytes[at..at + 4].copy_from_slice(&checksum[..4]);
+}
+
 /// Makes the checksums of a section's head and header right.
 pub fn seal(bytes: &mut [u8], section: &Section) {
     checksum_into(bytes, section.head.clone(), section.start + 16);
@@ -129,7 +138,7 @@ pub fn seal_segment(bytes: &mut [u8], segment: &Section) {
     seal(bytes, segment);
 }
 
-/// The parts of a trace that have a checksum: the heads of its sections, the frames of its channels, its tick digests and
+/// The parts of a trace that have a checksum: the heads of its sections, its column frames, its tick digests and
 /// its summaries.
 pub fn parts(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
@@ -153,7 +162,8 @@ pub fn reseal(bytes: &mut [u8]) {
     for section in sections(bytes) {
         match &section.tag {
             b"BLCK" => {
-                frames(bytes, &section).into_iter().for_each(|(frame, checksum)| checksum_into(bytes, frame, checksum));
+                let frames = frames(bytes, &section);
+                frames.into_iter().for_each(|(frame, checksum)| frame_checksum_into(bytes, frame, checksum));
                 seal(bytes, &section);
             }
             b"SEGM" if section.head.len() >= 16 => seal_segment(bytes, &section),
@@ -165,43 +175,28 @@ pub fn reseal(bytes: &mut [u8]) {
     }
 }
 
-/// Where a column frame stands in a block, by the layout.
-#[derive(Clone, Debug)]
-pub struct ColumnFrame {
-    /// The channel that it is of.
-    pub channel: Channel,
-    /// `TABLE.rows`, `TABLE.COLUMN`, `TABLE.COLUMN.lengths`; of entities `TABLE.slot`, `.generation`, `.start`, `.length`.
-    pub name: String,
-    /// Bytes before it that are of no frame: an entity table's number of runs, the slices of draws.
-    pub gap: usize,
-}
-
-/// The column frames of a block, in order.
-pub fn column_frames(layout: &Layout) -> Vec<ColumnFrame> {
+/// The names of a block's column frames, in order: `TABLE.rows`, `TABLE.COLUMN`, `TABLE.COLUMN.lengths`; of draws `TABLE.slices`;
+/// of entities `TABLE.runs`, `.slot`, `.generation`, `.start`, `.length`.
+pub fn column_frames(layout: &Layout) -> Vec<String> {
     let mut frames = Vec::new();
     for table in layout.tables() {
-        let mut gap = 0;
-        let mut add = |part: &str, gap: usize| {
-            frames.push(ColumnFrame { channel: table.channel, name: format!("{}.{part}", table.name), gap });
-        };
+        let mut add = |part: &str| frames.push(format!("{}.{part}", table.name));
         if matches!(table.kind, TableKind::Entities(_)) {
-            for (part, gap) in [("slot", 4), ("generation", 0), ("start", 0), ("length", 0)] {
-                add(part, gap);
-            }
-            table.columns[table.key_columns()..].iter().for_each(|column| add(&column.name, 0));
+            ["runs", "slot", "generation", "start", "length"].into_iter().for_each(&mut add);
+            table.columns[table.key_columns()..].iter().for_each(|column| add(&column.name));
             continue;
         }
         if table.arity == Arity::Many {
-            add("rows", 0);
+            add("rows");
         }
         if table.kind == TableKind::Rng {
-            gap = layout.rng_streams().len() * 2;
+            add("slices");
         }
         for column in &table.columns {
             if !matches!(column.column_type, ColumnType::Scalar(_)) {
-                add(&format!("{}.lengths", column.name), 0);
+                add(&format!("{}.lengths", column.name));
             }
-            add(&column.name, std::mem::take(&mut gap));
+            add(&column.name);
         }
     }
     frames
@@ -251,21 +246,16 @@ impl Parts {
     /// If there is no such block or frame.
     pub fn put_column(&mut self, layout: &Layout, block: usize, name: &str, encoding: u8, bytes: &[u8]) {
         let frames = column_frames(layout);
-        let at = frames.iter().position(|frame| frame.name == name).expect("the layout has such a frame");
-        let channel = layout.channels().iter().position(|channel| channel == frames[at].channel).expect("declared");
+        let at = frames.iter().position(|frame| frame == name).expect("the layout has such a frame");
         let part = self.section(b"BLCK", block);
-        let records = elements(&part.head, part.head.len() - 8, 5);
+        let records = elements(&part.head, part.head.len() - 8, FRAME_RECORD);
         let len = |record: &Range<usize>| u32_at(&part.head, record.start + 1);
-        let before: usize = frames[..at].iter().zip(&records).map(|(frame, record)| frame.gap + len(record)).sum();
-        let start = before + frames[at].gap;
+        let start: usize = records[..at].iter().map(len).sum();
         let old = len(&records[at]);
         let record = records[at].clone();
         part.tail.splice(start..start + old, bytes.iter().copied());
         part.head[record.start] = encoding;
         put_u32(&mut part.head, record.start + 1, bytes.len());
-        let channels = elements(&part.head, part.head.len() - 16, 12);
-        let old_len = u32_at(&part.head, channels[channel].start);
-        put_u32(&mut part.head, channels[channel].start, old_len + bytes.len() - old);
     }
 
     /// The trace, with the offsets and lengths that its index gives, and all checksums, as they now are.

@@ -2,14 +2,13 @@
 //!
 //! A value of an entity is predicted from the same entity's last ticks; slot and generation stand once per run of ticks.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use cdt_schema::columns::{entities, rng};
 use cdt_schema::{
-    Arity, Channel, ChannelSet, Column, ColumnType, Digest, Layout, Ragged, RngStream, Rows, ScalarType, Table,
-    TableId, TableKind, TableSchema, Tick,
+    Arity, ChannelSet, Column, ColumnType, Digest, Layout, Ragged, RngStream, Rows, ScalarType, Table, TableId,
+    TableKind, TableSchema, Tick,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,7 +17,7 @@ use crate::draws;
 use crate::frame::Cursor;
 use crate::index::tick_runs_of;
 use crate::places::{EntityRun, Places};
-use crate::records::{self, ArchivedBlockRecord, BlockRecord, ChannelFrameRecord, ColumnFrameRecord, TickRunRecord};
+use crate::records::{self, ArchivedBlockRecord, BlockRecord, ColumnFrameRecord, TickRunRecord};
 use crate::section::{Tag, read_head};
 use crate::{BlockEntry, Encoding, Error};
 
@@ -64,14 +63,8 @@ impl BlockWriter {
         let layout = rows.layout();
         self.tail.clear();
         self.columns.clear();
-        let mut channels = Vec::new();
-        for channel in layout.channels().iter() {
-            let start = self.tail.len();
-            for (id, schema) in layout.tables_of(channel) {
-                self.table(rows.table(id), schema, layout);
-            }
-            let bytes = &self.tail[start..];
-            channels.push(ChannelFrameRecord { len: len32(bytes.len()), checksum: xxh3_64(bytes) });
+        for (id, schema) in layout.tables().iter().enumerate() {
+            self.table(rows.table(TableId(id)), schema, layout);
         }
         let count = |index| len32(rows.table(TableId(index)).rows());
         let record = BlockRecord {
@@ -79,7 +72,6 @@ impl BlockWriter {
                 .map(|run| TickRunRecord { first: run.first.0, count: run.count })
                 .collect(),
             rows: (0..layout.tables().len()).map(count).collect(),
-            channels,
             columns: std::mem::take(&mut self.columns),
         };
         (record, &self.tail)
@@ -115,9 +107,8 @@ impl BlockWriter {
     /// Draws as what their streams' algorithms do not predict.
     fn draws(&mut self, table: &Table, streams: &[RngStream]) {
         let surprise = draws::missed(table, streams);
-        for slice in &surprise.slices {
-            self.tail.extend_from_slice(&slice.bytes());
-        }
+        let slices: Vec<u8> = surprise.slices.iter().flat_map(|slice| slice.bytes()).collect();
+        self.lanes(&slices, None);
         for (number, column) in table.columns.iter().enumerate() {
             match number {
                 rng::VALUE => self.lanes(&surprise.values, None),
@@ -131,7 +122,7 @@ impl BlockWriter {
     fn entities(&mut self, table: &Table) {
         let runs = entity_runs(table);
         let ticks = len32(table.ends.len());
-        self.tail.extend_from_slice(&len32(runs.len()).to_le_bytes());
+        self.lanes(&[len32(runs.len())], None);
         for part in [
             |run: &EntityRun| run.slot,
             |run: &EntityRun| run.generation,
@@ -176,8 +167,17 @@ impl BlockWriter {
         }
         let (choice, zstd) = (&mut self.choices[column], self.zstd.as_mut());
         let encoding = codec::encode(lanes, places, choice, zstd, &mut self.scratch, &mut self.tail);
-        self.columns.push(ColumnFrameRecord { encoding: encoding.number(), len: len32(self.tail.len() - start) });
+        let bytes = &self.tail[start..];
+        let (encoding, len, checksum) = (encoding.number(), len32(bytes.len()), checksum(bytes));
+        self.columns.push(ColumnFrameRecord { encoding, len, checksum });
     }
+}
+
+/// The checksum of a column frame.
+fn checksum(bytes: &[u8]) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half")]
+    let low = xxh3_64(bytes) as u32;
+    low
 }
 
 fn len32(len: usize) -> u32 {
@@ -239,10 +239,16 @@ pub(crate) struct BlockHead {
     rows: Vec<u32>,
     /// Bytes that the block's byte strings may occupy besides what the rows need.
     spare: usize,
-    /// By channel: where its bytes stand in the file, and their checksum.
-    frames: BTreeMap<Channel, (Range<u64>, u64)>,
-    /// By table: encoding and length of each column frame.
-    columns: Vec<Vec<(u8, u32)>>,
+    /// By table: where its bytes stand in the file, and its column frames.
+    tables: Vec<(Range<u64>, Vec<Frame>)>,
+}
+
+/// A column frame, as the head tells of it.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    encoding: u8,
+    len: u32,
+    checksum: u32,
 }
 
 impl BlockHead {
@@ -257,27 +263,18 @@ impl BlockHead {
         let ticks = read_ticks(record, entry).map_err(damaged)?;
         let rows: Vec<u32> = record.rows.iter().map(|count| count.to_native()).collect();
         let spare = check_rows(layout, &ticks, &rows).map_err(damaged)?;
-        let declared: Vec<Channel> = layout.channels().iter().collect();
-        if record.channels.len() != declared.len() {
-            return Err(damaged(format!("{} channels are declared, not {}", declared.len(), record.channels.len())));
-        }
-        let mut frames = BTreeMap::new();
-        let mut at = entry.tail_start();
-        for (channel, frame) in declared.into_iter().zip(record.channels.iter()) {
-            let end = at + u64::from(frame.len.to_native());
-            frames.insert(channel, (at..end, frame.checksum.to_native()));
-            at = end;
-        }
-        if at != entry.end() {
-            return Err(damaged("the channels' lengths do not sum to the block's".to_owned()));
-        }
         let columns = read_columns(layout, record).map_err(damaged)?;
-        Ok(BlockHead { offset: entry.offset, ticks, rows, spare, frames, columns })
-    }
-
-    /// Where the bytes of a declared channel stand in the file.
-    pub(crate) fn frame(&self, channel: Channel) -> Range<u64> {
-        self.frames[&channel].0.clone()
+        let mut at = entry.tail_start();
+        let table = |frames: Vec<Frame>| {
+            let start = at;
+            at += frames.iter().map(|frame| u64::from(frame.len)).sum::<u64>();
+            (start..at, frames)
+        };
+        let tables = columns.into_iter().map(table).collect();
+        if at != entry.end() {
+            return Err(damaged("the column frames' lengths do not sum to the block's".to_owned()));
+        }
+        Ok(BlockHead { offset: entry.offset, ticks, rows, spare, tables })
     }
 }
 
@@ -336,18 +333,23 @@ pub(crate) fn row_bytes(schema: &TableSchema) -> u64 {
 fn frame_count(schema: &TableSchema) -> usize {
     let bytes = schema.columns.iter().filter(|c| !matches!(c.column_type, ColumnType::Scalar(_))).count();
     match (schema.kind, schema.arity) {
-        (TableKind::Entities(_), _) => schema.columns.len() + 2,
+        (TableKind::Entities(_), _) => schema.columns.len() + 3,
+        (TableKind::Rng, _) => schema.columns.len() + 2,
         (_, Arity::Many) => schema.columns.len() + bytes + 1,
         (_, Arity::Fixed(_)) => schema.columns.len() + bytes,
     }
 }
 
-fn read_columns(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Vec<(u8, u32)>>, String> {
+fn read_columns(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Vec<Frame>>, String> {
     let expected: usize = layout.tables().iter().map(frame_count).sum();
     if record.columns.len() != expected {
         return Err(format!("{expected} column frames are expected, not {}", record.columns.len()));
     }
-    let mut frames = record.columns.iter().map(|frame| (frame.encoding, frame.len.to_native()));
+    let mut frames = record.columns.iter().map(|frame| Frame {
+        encoding: frame.encoding,
+        len: frame.len.to_native(),
+        checksum: frame.checksum.to_native(),
+    });
     Ok(layout.tables().iter().map(|schema| frames.by_ref().take(frame_count(schema)).collect()).collect())
 }
 
@@ -359,6 +361,38 @@ pub(crate) enum Asked<'a> {
     /// Some columns of one table, by their numbers; the others are left empty. Of a table whose columns do not stand alone all
     /// are decoded.
     Columns(TableId, &'a [usize]),
+}
+
+impl Asked<'_> {
+    fn takes(&self, id: TableId, schema: &TableSchema) -> bool {
+        match self {
+            Asked::Channels(channels, _) => channels.contains(schema.channel),
+            Asked::Columns(table, _) => *table == id,
+        }
+    }
+
+    /// The columns of a table that is taken; `None` for all.
+    fn columns(&self, schema: &TableSchema) -> Option<&[usize]> {
+        match self {
+            Asked::Columns(_, columns) if schema.columns_stand_alone() => Some(columns),
+            _ => None,
+        }
+    }
+
+    /// The rows that were decoded, of a block at this offset.
+    fn rows(&self, layout: &Arc<Layout>, ticks: Vec<Tick>, mut tables: Vec<Table>, offset: u64) -> Result<Rows, Error> {
+        let rows = match *self {
+            Asked::Channels(channels, _) => {
+                let loaded = layout.channels().iter().filter(|&channel| channels.contains(channel)).collect();
+                Rows::from_decoded(layout.clone(), ticks, tables, loaded)
+            }
+            Asked::Columns(id, _) => {
+                let table = std::mem::take(&mut tables[id.0]);
+                Rows::from_decoded_table(layout.clone(), ticks, id, table)
+            }
+        };
+        rows.map_err(|error| Error::damaged(offset, error))
+    }
 }
 
 /// Where the bytes of blocks come from.
@@ -390,7 +424,7 @@ impl BlockDecoder {
     }
 
     /// Decodes what is asked of a block. `entry` is its entry in the index. Of `bytes` first those of the head are asked for, then
-    /// those of each channel in one piece; if all channels are asked for, the whole block at once.
+    /// those of each table in one piece; if all channels are asked for, the whole block at once.
     ///
     /// # Errors
     /// What `bytes` gives, or where and how they break the format.
@@ -401,13 +435,8 @@ impl BlockDecoder {
         asked: Asked<'_>,
         bytes: &impl BlockBytes,
     ) -> Result<Rows, Error> {
-        let channels: ChannelSet = match asked {
-            Asked::Channels(channels, _) => {
-                layout.channels().iter().filter(|&channel| channels.contains(channel)).collect()
-            }
-            Asked::Columns(table, _) => [layout.tables()[table.0].channel].into_iter().collect(),
-        };
-        let whole = channels == layout.channels();
+        let whole =
+            matches!(asked, Asked::Channels(channels, _) if layout.channels().iter().all(|c| channels.contains(c)));
         let [mut first, mut other] = std::mem::take(&mut self.buffers);
         let end = if whole { entry.end() } else { entry.tail_start() };
         let first_bytes = bytes.at(entry.offset..end, &mut first)?;
@@ -422,79 +451,47 @@ impl BlockDecoder {
         let mut tables = spare.map_or_else(Vec::new, |(_, tables)| tables);
         tables.resize_with(layout.tables().len(), Table::default);
         let mut spare = head.spare;
-        for channel in layout.channels().iter() {
-            if !channels.contains(channel) {
-                layout.tables_of(channel).for_each(|(id, _)| tables[id.0] = Table::default());
+        for (table, (id, schema)) in tables.iter_mut().zip(layout.tables().iter().enumerate()) {
+            if !asked.takes(TableId(id), schema) {
+                *table = Table::default();
                 continue;
             }
-            let range = head.frame(channel);
-            let damaged = |rule: String| Error::damaged(range.start, format!("channel {channel}: {rule}"));
-            let frame = if whole {
-                &first_bytes[at(range.start)..at(range.end)]
-            } else {
-                bytes.at(range.clone(), &mut other)?
+            let (range, frames) = &head.tables[id];
+            let table_bytes = match whole {
+                true => &first_bytes[at(range.start)..at(range.end)],
+                false => bytes.at(range.clone(), &mut other)?,
             };
-            if xxh3_64(frame) != head.frames[&channel].1 {
-                return Err(damaged("the checksum does not match".to_owned()));
-            }
-            let mut cursor = Cursor::new(frame);
-            for (id, schema) in layout.tables_of(channel) {
-                let wanted = match asked {
-                    Asked::Columns(table, _) if table != id => {
-                        skip_table(&mut cursor, schema, &head.columns[id.0]).map_err(damaged)?;
-                        continue;
-                    }
-                    Asked::Columns(_, columns) if schema.columns_stand_alone() => Some(columns),
-                    _ => None,
-                };
-                let mut decoder = TableDecoder {
-                    head: &head,
-                    ticks,
-                    id,
-                    schema,
-                    wanted,
-                    frames: head.columns[id.0].iter(),
-                    scratch: &mut self.scratch,
-                    places: &mut self.places,
-                    spare: &mut spare,
-                };
-                let table = decoder.table(&mut cursor, &mut tables[id.0], layout);
-                table.map_err(|rule| damaged(format!("{}: {rule}", schema.name)))?;
-            }
-            cursor.finish().map_err(damaged)?;
+            let mut decoder = TableDecoder {
+                head: &head,
+                ticks,
+                rows: head.rows[id],
+                schema,
+                wanted: asked.columns(schema),
+                frames: frames.iter(),
+                scratch: &mut self.scratch,
+                places: &mut self.places,
+                spare: &mut spare,
+            };
+            decoder.table(&mut Cursor::new(table_bytes), table, layout).map_err(|rule| {
+                Error::damaged(range.start, format!("channel {}: {}: {rule}", schema.channel, schema.name))
+            })?;
         }
         self.buffers = [first, other];
-        let BlockHead { offset, ticks: mut all_ticks, .. } = head;
-        all_ticks.truncate(ticks);
-        let rows = match asked {
-            Asked::Channels(..) => Rows::from_decoded(layout.clone(), all_ticks, tables, channels),
-            Asked::Columns(table, _) => {
-                let decoded = std::mem::take(&mut tables[table.0]);
-                Rows::from_decoded_table(layout.clone(), all_ticks, table, decoded)
-            }
-        };
-        rows.map_err(|error| Error::damaged(offset, error))
+        asked.rows(layout, head.ticks.into_iter().take(ticks).collect(), tables, head.offset)
     }
-}
-
-/// Steps over a table of scalar columns.
-fn skip_table(cursor: &mut Cursor<'_>, schema: &TableSchema, frames: &[(u8, u32)]) -> Result<(), String> {
-    // The number of runs stands before the frames of an entity table.
-    let runs = if matches!(schema.kind, TableKind::Entities(_)) { 4 } else { 0 };
-    let bytes: usize = frames.iter().map(|&(_, len)| len as usize).sum();
-    cursor.take(runs + bytes).map(drop)
 }
 
 struct TableDecoder<'a> {
     head: &'a BlockHead,
     /// Of how many of the block's ticks the rows are decoded, from the first one on.
     ticks: usize,
-    id: TableId,
+    /// How many rows the block has.
+    rows: u32,
     schema: &'a TableSchema,
     /// The columns that are decoded; `None` for all.
     wanted: Option<&'a [usize]>,
     /// The column frames that are still to come.
-    frames: std::slice::Iter<'a, (u8, u32)>,
+    frames: std::slice::Iter<'a, Frame>,
     scratch: &'a mut Scratch,
     places: &'a mut Places,
     /// Bytes that the block's byte strings may still occupy.
@@ -504,7 +501,6 @@ struct TableDecoder<'a> {
 impl TableDecoder<'_> {
     /// Fills a table, whose buffers are of another block of the layout or new.
     fn table(&mut self, cursor: &mut Cursor<'_>, table: &mut Table, layout: &Layout) -> Result<(), String> {
-        let all_rows = self.head.rows[self.id.0];
         if table.columns.len() != self.schema.columns.len() {
             table.columns = self.schema.columns.iter().map(|declared| Column::new(declared.column_type)).collect();
         }
@@ -515,16 +511,17 @@ impl TableDecoder<'_> {
             (_, Arity::Many) => {
                 let mut counts = Vec::new();
                 self.lanes::<u32>(cursor, Count::all(self.head.ticks.len()), None, &mut counts)?;
-                cumulate(&counts, all_rows, &mut table.ends)?;
+                cumulate(&counts, self.rows, &mut table.ends)?;
                 table.ends.truncate(self.ticks);
             }
         }
-        let rows = Count { all: all_rows as usize, first: table.rows() };
-        let slices = if self.schema.kind == TableKind::Rng {
-            draws::ValueSlice::read_all(cursor, layout.rng_streams().len())?
-        } else {
-            Vec::new()
-        };
+        let rows = Count { all: self.rows as usize, first: table.rows() };
+        let mut slices = Vec::new();
+        if self.schema.kind == TableKind::Rng {
+            let mut bytes: Vec<u8> = Vec::new();
+            self.lanes(cursor, Count::all(layout.rng_streams().len() * 2), None, &mut bytes)?;
+            slices = draws::ValueSlice::read_all(&bytes)?;
+        }
         for (number, (column, declared)) in table.columns.iter_mut().zip(&self.schema.columns).enumerate() {
             if !self.wants(number) {
                 self.skip(cursor, column)?;
@@ -542,7 +539,7 @@ impl TableDecoder<'_> {
     }
 
     fn entities(&mut self, cursor: &mut Cursor<'_>, table: &mut Table) -> Result<(), String> {
-        let rows = self.head.rows[self.id.0] as usize;
+        let rows = self.rows as usize;
         let ticks = self.head.ticks.len();
         let runs = self.runs(cursor, rows, ticks)?;
         self.places.fill(runs, len32(ticks));
@@ -577,15 +574,17 @@ impl TableDecoder<'_> {
     /// Steps over the frame of a column of scalars, which stays empty.
     fn skip(&mut self, cursor: &mut Cursor<'_>, column: &mut Column) -> Result<(), String> {
         column.clear();
-        let &(_, len) = self.frames.next().ok_or("a column frame is missing")?;
-        cursor.take(len as usize).map(drop)
+        let frame = self.frames.next().ok_or("a column frame is missing")?;
+        cursor.take(frame.len as usize).map(drop)
     }
 
     /// Reads the runs of an entity table, which must be in order, apart from each other, within the block and as many rows
     /// as the head says.
     fn runs(&mut self, cursor: &mut Cursor<'_>, rows: usize, ticks: usize) -> Result<Vec<EntityRun>, String> {
-        // The number of runs stands before the frame of slots; no run is shorter than a row.
-        let count = u32::from_le_bytes(cursor.take(4)?.try_into().expect("4 bytes")) as usize;
+        let mut count: Vec<u32> = Vec::new();
+        self.lanes(cursor, Count::all(1), None, &mut count)?;
+        let count = count[0] as usize;
+        // No run is shorter than a row.
         if count > rows {
             return Err(format!("{count} runs cannot have {rows} rows"));
         }
@@ -676,8 +675,12 @@ impl TableDecoder<'_> {
         places: Option<&Places>,
         out: &mut Vec<L>,
     ) -> Result<(), String> {
-        let &(number, len) = self.frames.next().ok_or("a column frame is missing")?;
-        let bytes = cursor.take(len as usize)?;
+        let frame = self.frames.next().ok_or("a column frame is missing")?;
+        let bytes = cursor.take(frame.len as usize)?;
+        if checksum(bytes) != frame.checksum {
+            return Err("the checksum of a column does not match".to_owned());
+        }
+        let number = frame.encoding;
         let encoding =
             ColumnEncoding::from_number(number).ok_or_else(|| format!("column encoding {number} is not known"))?;
         codec::decode(encoding, bytes, count, places, self.scratch, out)

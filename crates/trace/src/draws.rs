@@ -6,8 +6,6 @@
 use cdt_schema::columns::rng;
 use cdt_schema::{Column, RngAlgorithm, RngStream, Table};
 
-use crate::frame::Cursor;
-
 /// Draws of a stream on which a slice is tried.
 const TRIED: usize = 32;
 
@@ -23,16 +21,15 @@ impl ValueSlice {
         [self.shift, self.bits]
     }
 
-    /// Reads one for each stream.
-    pub(crate) fn read_all(cursor: &mut Cursor<'_>, streams: usize) -> Result<Vec<ValueSlice>, String> {
-        let slice = |_| {
-            let bytes = cursor.take(2)?;
+    /// Reads those of all streams.
+    pub(crate) fn read_all(bytes: &[u8]) -> Result<Vec<ValueSlice>, String> {
+        let slice = |bytes: &[u8; 2]| {
             if bytes[0] > 63 || bytes[1] > 32 {
                 return Err(format!("values cannot be {} bits from bit {} on", bytes[1], bytes[0]));
             }
             Ok(ValueSlice { shift: bytes[0], bits: bytes[1] })
         };
-        (0..streams).map(slice).collect()
+        bytes.as_chunks().0.iter().map(slice).collect()
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "at most 32 bits are left")]

@@ -97,9 +97,7 @@ pub(crate) struct BlockRecord {
     pub(crate) tick_runs: Vec<TickRunRecord>,
     /// Rows of every table.
     pub(crate) rows: Vec<u32>,
-    /// One for every declared channel, in causal order: its bytes of the tail, which stand one after another.
-    pub(crate) channels: Vec<ChannelFrameRecord>,
-    /// One for every column frame of every table in order: its bytes within its channel's.
+    /// One for every column frame of every table in order: its bytes of the tail, which stand one after another.
     pub(crate) columns: Vec<ColumnFrameRecord>,
 }
 
@@ -109,16 +107,12 @@ pub(crate) struct TickRunRecord {
     pub(crate) count: u32,
 }
 
-#[derive(Archive, Serialize, Deserialize)]
-pub(crate) struct ChannelFrameRecord {
-    pub(crate) len: u32,
-    pub(crate) checksum: u64,
-}
-
 #[derive(Archive, Serialize, Deserialize, Debug)]
 pub(crate) struct ColumnFrameRecord {
     pub(crate) encoding: u8,
     pub(crate) len: u32,
+    /// The low half of the hash of its bytes, which are few.
+    pub(crate) checksum: u32,
 }
 
 /// Head of a segment. Its tail is the digest of every tick (u64 each), then a [`SummariesRecord`].
@@ -280,7 +274,6 @@ where
 extent::plain!(
     ArchivedMemoryRecord,
     ArchivedTickRunRecord,
-    ArchivedChannelFrameRecord,
     ArchivedColumnFrameRecord,
     ArchivedBlockEntryRecord,
     ArchivedSegmentEntryRecord,
@@ -298,7 +291,7 @@ extent::structures! {
     ArchivedRngStreamRecord { name }
     ArchivedSyscallRecord { module, name, args }
     ArchivedCheckpointRecord { counters }
-    ArchivedBlockRecord { tick_runs, rows, channels, columns }
+    ArchivedBlockRecord { tick_runs, rows, columns }
     ArchivedSegmentRecord { rows, changed, diagnostics, blocks, tick_runs }
     ArchivedSummariesRecord { channel_digests, rows, ticks_with_input, changed, diagnostics }
     ArchivedFooterRecord { segments, loss, end_reason }

@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use cdt_schema::{ChannelSet, ColumnType, Continuity, Rows, TableId, Tick, TickDigester};
-use cdt_testkit::surgery::{Section, checksum_into, elements, frames, seal, seal_segment, sections};
+use cdt_testkit::surgery::{
+    FRAME_RECORD, Section, checksum_into, elements, frame_checksum_into, frames, seal, seal_segment, sections,
+};
 use cdt_testkit::{Numbers, full_layout, meta, write_full};
 use cdt_trace::{Encoder, Encoding, Error, Loss, LossKind, Options, Trace};
 use peak_alloc::PeakAlloc;
@@ -49,19 +51,19 @@ fn mutate(bytes: &mut [u8], all: &[Section], numbers: &mut Numbers) -> String {
             let frames = frames(bytes, block);
             let (frame, checksum) = frames[numbers.below(u32::try_from(frames.len()).unwrap()) as usize].clone();
             scribble(bytes, &frame, numbers);
-            checksum_into(bytes, frame, checksum);
+            frame_checksum_into(bytes, frame, checksum);
             seal(bytes, block);
-            "a channel frame".to_owned()
+            "a column frame".to_owned()
         }
         7 | 8 => {
-            let columns = elements(bytes, block.head.end - 8, 5);
+            let columns = elements(bytes, block.head.end - 8, FRAME_RECORD);
             let column = columns[numbers.below(u32::try_from(columns.len()).unwrap()) as usize].start;
             bytes[column] = u8::try_from(numbers.below(13)).unwrap();
             seal(bytes, block);
             "a column's encoding".to_owned()
         }
         9 => {
-            let rows = elements(bytes, block.head.end - 24, 4);
+            let rows = elements(bytes, block.head.end - 16, 4);
             let row = rows[numbers.below(u32::try_from(rows.len()).unwrap()) as usize].clone();
             let scale = 1 << numbers.below(24);
             bytes[row].copy_from_slice(&numbers.below(scale).to_le_bytes());
@@ -177,11 +179,9 @@ fn sections_are(bytes: &[u8], all: &[Section]) -> bool {
         let end = section.head.end;
         match &section.tag {
             b"BLCK" => {
-                let frames = frames(bytes, section);
-                frames.len() == 9
-                    && frames.iter().all(|(frame, _)| !frame.is_empty())
-                    && !elements(bytes, end - 8, 5).is_empty()
-                    && !elements(bytes, end - 24, 4).is_empty()
+                !frames(bytes, section).is_empty()
+                    && !elements(bytes, end - 8, FRAME_RECORD).is_empty()
+                    && !elements(bytes, end - 16, 4).is_empty()
             }
             b"SEGM" => !elements(bytes, end - 32, 28).is_empty(),
             _ => true,
@@ -199,7 +199,7 @@ fn few_bytes_do_not_ask_for_many() {
     for table in 0..12 {
         for count in [1 << 20, 1 << 22, 1 << 24, u32::MAX] {
             let mut bytes = good.clone();
-            let rows = elements(&bytes, block.head.end - 24, 4)[table].clone();
+            let rows = elements(&bytes, block.head.end - 16, 4)[table].clone();
             bytes[rows].copy_from_slice(&count.to_le_bytes());
             seal(&mut bytes, block);
             let what = format!("{count} rows in table {table}");
@@ -229,24 +229,24 @@ fn pages_of_zeros(good: &[u8], count: u32) -> Vec<u8> {
     let all = sections(good);
     let [.., block, segment, footer] = all.as_slice() else { panic!("a block, a segment and a footer") };
     let mut bytes = good[..block.tail.end].to_vec();
-    let memory = frames(good, block).pop().unwrap();
-    bytes.truncate(memory.0.start);
+    let memory = frames(good, block).iter().rev().take(4).map(|(frame, _)| frame.start).min().unwrap();
+    bytes.truncate(memory);
     let counts = [count, 0, 0, 0].iter().flat_map(|count| count.to_le_bytes()).collect();
     // All of the pages' bytes are one plane, and all of its bytes one byte.
     let columns: [(u8, Vec<u8>); 4] =
         [(0, counts), (1, 0u32.to_le_bytes().to_vec()), (1, 64u32.to_le_bytes().to_vec()), (8, vec![1, 0])];
-    let records = elements(good, block.head.end - 8, 5);
+    let records = elements(good, block.head.end - 8, FRAME_RECORD);
     for ((encoding, column), record) in columns.into_iter().zip(&records[records.len() - 4..]) {
         bytes[record.start] = encoding;
-        bytes[record.start + 1..record.end].copy_from_slice(&u32::try_from(column.len()).unwrap().to_le_bytes());
+        bytes[record.start + 1..record.start + 5].copy_from_slice(&u32::try_from(column.len()).unwrap().to_le_bytes());
+        let start = bytes.len();
         bytes.extend(column);
+        let end = bytes.len();
+        frame_checksum_into(&mut bytes, start..end, record.start + 5);
     }
-    let rows = elements(good, block.head.end - 24, 4).pop().unwrap();
+    let rows = elements(good, block.head.end - 16, 4).pop().unwrap();
     bytes[rows].copy_from_slice(&count.to_le_bytes());
     let end = bytes.len();
-    let frame_len = u32::try_from(end - memory.0.start).unwrap();
-    bytes[memory.1 - 4..memory.1].copy_from_slice(&frame_len.to_le_bytes());
-    checksum_into(&mut bytes, memory.0.start..end, memory.1);
     let tail_len = end - block.tail.start;
     bytes[block.start + 8..block.start + 16].copy_from_slice(&(tail_len as u64).to_le_bytes());
     seal(&mut bytes, block);

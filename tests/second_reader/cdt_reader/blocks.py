@@ -1,6 +1,7 @@
 """Blocks: the head, the tail, and the bounds that hold before anything is allocated."""
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TypeAlias
@@ -8,7 +9,7 @@ from typing import TypeAlias
 from .columns import Runs, read_column
 from .layout import LANES, Shape, Table
 from .records import Block, ColumnFrame, Layout, TickRun
-from .wire import Cursor, hash64, need, to_bytes
+from .wire import hash64, need, to_bytes
 
 MOST_TICKS = 1 << 16
 MOST_BYTES = 48 << 20
@@ -104,29 +105,25 @@ def ticks_of(runs: list[TickRun]) -> list[int]:
 
 
 class BlockReader:
-    """Reads the tail of a block, channel after channel."""
+    """Reads the tail of a block, frame after frame. `take` gives the next bytes of it."""
 
-    def __init__(self, layout: Layout, tables: list[Table], channels: list[str], head: Block, tail_length: int) -> None:
+    def __init__(self, layout: Layout, tables: list[Table], head: Block, take: Callable[[int], bytes]) -> None:
         self.layout = layout
         self.tables = tables
-        self.channels = channels
+        self.take = take
         self.head = head
         self.ticks = check_runs(head.tick_runs)
         self.budget = Budget()
-        self.check_counts(tail_length)
+        self.check_counts()
         self.check_rows()
         self.frames = iter(head.columns)
-        self.cursor = Cursor(b"")
 
-    def check_counts(self, tail_length: int) -> None:
+    def check_counts(self) -> None:
         """The lists of the head are those of the layout."""
         need(1 <= self.ticks <= MOST_TICKS, "a block has 1 to 65,536 ticks")
         need(len(self.head.rows) == len(self.tables), "the head has a number of rows for each table")
-        need(len(self.head.channels) == len(self.channels), "the head has a frame for each declared channel")
         frames = sum(table.frames for table in self.tables)
         need(len(self.head.columns) == frames, "the head has an entry for each column frame")
-        filled = sum(frame.length for frame in self.head.channels)
-        need(filled == tail_length, "the frames of the channels fill the tail")
 
     def check_rows(self) -> None:
         """The rows that the head tells of fit the bounds, cells not counted."""
@@ -135,21 +132,16 @@ class BlockReader:
                 need(rows == table.rows_a_tick * self.ticks, "a table has a fixed number of rows a tick")
             self.budget.spend(4 * self.ticks + rows * table.row_bytes)
 
-    def channel(self, number: int, data: bytes) -> list[Rows]:
-        """The tables of the channel with this place among the declared ones; channels are read in order."""
-        need(hash64(data) == self.head.channels[number].hash, "the checksum of a channel's frame is another")
-        self.cursor = Cursor(data)
-        name = self.channels[number]
-        result = [
-            self.table(table, rows) for table, rows in zip(self.tables, self.head.rows) if table.channel == name
-        ]
-        self.cursor.end()
-        return result
+    def rows(self) -> list[Rows]:
+        """All tables."""
+        return [self.table(table, rows) for table, rows in zip(self.tables, self.head.rows)]
 
     def column(self, count: int, bits: int, runs: Runs | None = None) -> "array[int]":
         """The next column frame."""
         frame: ColumnFrame = next(self.frames)
-        return read_column(frame.encoding, self.cursor.take(frame.length), count, bits, runs)
+        data = self.take(frame.length)
+        need(hash64(data) & M32 == frame.hash, "the checksum of a column frame is another")
+        return read_column(frame.encoding, data, count, bits, runs)
 
     def table(self, table: Table, rows: int) -> Rows:
         """One table."""
@@ -161,7 +153,8 @@ class BlockReader:
         rows_of_ticks = self.column(self.ticks, 32)
         need(sum(rows_of_ticks) == rows, "the rows of the ticks sum to the head's count")
         if table.shape is Shape.DRAWS:
-            slices = [(self.cursor.number(1), self.cursor.number(1)) for _ in self.layout.rng or []]
+            parts = self.column(2 * len(self.layout.rng or []), 8)
+            slices = list(zip(parts[0::2], parts[1::2]))
             lanes = [self.column(rows, LANES[column.type]) for column in table.columns]
             draw(self.layout, slices, lanes)
             return Rows(table, rows_of_ticks, [*lanes])
@@ -192,7 +185,7 @@ class EntityRuns:
         self.reader = reader
         self.table = table
         self.ticks = reader.ticks
-        runs = reader.cursor.number(4)
+        runs = reader.column(1, 32)[0]
         need(runs <= rows, "no run is empty, and their lengths sum to the rows")
         self.slots, self.generations, self.starts, self.lengths = (reader.column(runs, 32) for _ in range(4))
         need(sum(self.lengths) == rows, "the lengths of the runs sum to the rows")

@@ -70,8 +70,8 @@ class Table:
     def frames(self) -> int:
         """How many column frames it has in a block."""
         of_columns = sum(2 if column.is_cell else 1 for column in self.columns)
-        # Runs have four instead of those of slot and generation; rows of each tick are one.
-        return of_columns + {Shape.FIXED: 0, Shape.ANY: 1, Shape.DRAWS: 1, Shape.RUNS: 2}[self.shape]
+        # Runs have their number and four instead of those of slot and generation; rows of each tick are one, slices are one.
+        return of_columns + {Shape.FIXED: 0, Shape.ANY: 1, Shape.DRAWS: 2, Shape.RUNS: 3}[self.shape]
 
 
 def check_meta(meta: Meta) -> None:

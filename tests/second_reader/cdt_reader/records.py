@@ -309,19 +309,12 @@ class TickRun:
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelFrame:
-    """The bytes of one channel in the tail of a block."""
-
-    length: int
-    hash: int
-
-
-@dataclass(frozen=True, slots=True)
 class ColumnFrame:
-    """One column frame in the bytes of a channel."""
+    """One column frame in the tail of a block."""
 
     encoding: int
     length: int
+    hash: int
 
 
 @dataclass(frozen=True)
@@ -330,7 +323,6 @@ class Block:
 
     tick_runs: list[TickRun]
     rows: "array[int]"
-    channels: list[ChannelFrame]
     columns: list[ColumnFrame]
 
 
@@ -339,8 +331,7 @@ BLOCK = Struct(
     Block,
     Vector(TICK_RUN, MOST_TICKS),
     Numbers(U32),
-    Vector(Struct(ChannelFrame, U32, U64)),
-    Vector(Struct(ColumnFrame, U8, U32)),
+    Vector(Struct(ColumnFrame, U8, U32, U32)),
 )
 
 
@@ -437,4 +428,4 @@ FOOTER = Struct(
 )
 
 # The sizes that the specification gives.
-assert (BLOCK.size, SEGMENT.size, SUMMARIES.size, FOOTER.size) == (32, 64, 40, 32)
+assert (BLOCK.size, SEGMENT.size, SUMMARIES.size, FOOTER.size) == (24, 64, 40, 32)

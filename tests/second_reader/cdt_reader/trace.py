@@ -37,6 +37,19 @@ class DecodedBlock:
 
 
 @dataclass
+class Tail:
+    """The bytes of a tail, one piece after another."""
+
+    source: Source
+    at: int
+
+    def take(self, length: int) -> bytes:
+        """The next bytes."""
+        self.at += length
+        return self.source.read(self.at - length, length)
+
+
+@dataclass
 class Trace:
     """A trace whose parts obey the format, but for the blocks that are not read yet."""
 
@@ -59,13 +72,12 @@ class Trace:
         need(len(section.head) == entry.head_length, "a block's head has the length that its entry gives")
         need(section.tail_length == entry.tail_length, "a block's tail has the length that its entry gives")
         head: Block = read_root(BLOCK, section.head)
-        reader = BlockReader(self.meta.layout, self.shape.tables, self.shape.channels, head, section.tail_length)
+        filled = sum(frame.length for frame in head.columns)
+        need(filled == section.tail_length, "the frames of the columns fill the tail")
+        tail = Tail(self.source, section.tail_at)
+        reader = BlockReader(self.meta.layout, self.shape.tables, head, tail.take)
         need(head.tick_runs == runs, "a block's ticks are those of its segment")
-        rows: list[Rows] = []
-        at = section.tail_at
-        for number, frame in enumerate(head.channels):
-            rows += reader.channel(number, self.source.read(at, frame.length))
-            at += frame.length
+        rows = reader.rows()
         for table in rows:
             check_rows(self.meta.layout, table)
         return DecodedBlock(head.tick_runs, rows)

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cdt_schema::ChannelSet;
-use cdt_testkit::surgery::{column_frames, elements, sections, u32_at};
+use cdt_testkit::surgery::{FRAME_RECORD, column_frames, elements, sections, u32_at};
 use cdt_trace::{Error, ErrorKind, Trace};
 use make::Case;
 
@@ -101,12 +101,11 @@ fn every_encoding_occurs() {
         let frames = column_frames(&layout);
         for block in sections(&bytes).into_iter().filter(|section| &section.tag == b"BLCK") {
             let mut at = block.tail.start;
-            for (record, frame) in elements(&bytes, block.head.end - 8, 5).into_iter().zip(&frames) {
-                at += frame.gap;
+            for (record, frame) in elements(&bytes, block.head.end - 8, FRAME_RECORD).into_iter().zip(&frames) {
                 let (encoding, len) = (bytes[record.start], u32_at(&bytes, record.start + 1));
                 let exceptions = matches!(encoding, 4..=7) && len > 0 && bytes[at] & 0x80 != 0;
                 found.insert((encoding, exceptions));
-                let entity_order = frame.name.strip_prefix("entities.walker.order_");
+                let entity_order = frame.strip_prefix("entities.walker.order_");
                 if let Some((order, expected)) = entity_order.zip(name.strip_prefix("entities-runs-")) {
                     assert_eq!(told(encoding, false), format!("{expected}-{order}"), "{name}");
                 }

@@ -154,7 +154,7 @@ fn one_page_first(good: &[u8]) -> Vec<u8> {
     parts.put_column(&layout, 0, "memory.page", PLAIN, &plain32(&[0, 0, 1]));
     parts.put_column(&layout, 0, "memory.content.lengths", PLAIN, &plain32(&[64; 3]));
     let head = &mut parts.section(b"BLCK", 0).head;
-    let rows = elements(head, head.len() - 24, 4).remove(0).start;
+    let rows = elements(head, head.len() - 16, 4).remove(0).start;
     put_u32(head, rows, 3);
     parts.assemble()
 }

@@ -1,7 +1,7 @@
-//! Heads of blocks, and where their channels stand.
+//! Heads of blocks, and where their columns stand.
 
 use cdt_schema::{LayoutSpec, MemoryLayout, PageId, Scalar};
-use cdt_testkit::surgery::{Section, elements, put_elements, put_u32, remove_last, seal, sections};
+use cdt_testkit::surgery::{FRAME_RECORD, Section, elements, put_elements, put_u32, remove_last, seal, sections};
 
 use super::{counting, first, raw, rebuilt, sealed, with_columns, with_slack};
 use crate::make::{Case, live, trace};
@@ -9,15 +9,14 @@ use crate::make::{Case, live, trace};
 pub fn cases() -> Vec<Case> {
     let good = counting(&[0, 1, 5]);
     let mut cases = heads(&good);
-    cases.extend(channels(&good));
+    cases.extend(columns(&good));
     cases.extend(bounds(&good));
     cases
 }
 
 /// Bytes of a block's root from a vector to the root's end.
-const TICK_RUNS: usize = 32;
-const ROWS: usize = 24;
-const CHANNELS: usize = 16;
+const TICK_RUNS: usize = 24;
+const ROWS: usize = 16;
 const COLUMNS: usize = 8;
 
 /// The first block's vector so many bytes before its root's end.
@@ -74,8 +73,7 @@ fn heads(good: &[u8]) -> Vec<Case> {
         }),
         with_slack("record-block-with-slack", good, b"BLCK"),
         shorter("block-without-a-table", good, &[TICK_RUNS, ROWS], 4),
-        shorter("block-without-a-channel", good, &[TICK_RUNS, ROWS, CHANNELS], 12),
-        shorter("block-without-a-column", good, &[TICK_RUNS, ROWS, CHANNELS, COLUMNS], 5),
+        shorter("block-without-a-column", good, &[TICK_RUNS, ROWS, COLUMNS], FRAME_RECORD),
     ];
     cases.push(sealed("block-rows-of-a-fixed-table", good, |bytes, all| {
         let rows = vector(bytes, all, ROWS, 4).remove(0).start;
@@ -84,32 +82,18 @@ fn heads(good: &[u8]) -> Vec<Case> {
     cases
 }
 
-fn channels(good: &[u8]) -> Vec<Case> {
+fn columns(good: &[u8]) -> Vec<Case> {
+    let record = |bytes: &[u8], all: &[Section]| vector(bytes, all, COLUMNS, FRAME_RECORD).remove(0).start;
     vec![
-        raw("channel-checksum", good, |bytes| {
+        raw("column-checksum", good, |bytes| {
             let all = sections(bytes);
-            let channel = vector(bytes, &all, CHANNELS, 12).remove(0).start;
-            bytes[channel + 4] ^= 1;
+            let column = record(bytes, &all);
+            bytes[column + 5] ^= 1;
             seal(bytes, first(&all, b"BLCK"));
         }),
-        sealed("channel-lengths-do-not-fill-the-tail", good, |bytes, all| {
-            let channel = vector(bytes, all, CHANNELS, 12).remove(0).start;
-            bytes[channel] -= 1;
-        }),
-        sealed("channel-lengths-overfill-the-tail", good, |bytes, all| {
-            let channel = vector(bytes, all, CHANNELS, 12).remove(0).start;
-            bytes[channel] += 1;
-        }),
-        rebuilt("channel-of-a-byte-more", good, |parts| {
-            let block = parts.section(b"BLCK", 0);
-            block.tail.push(0);
-            let channel = elements(&block.head, block.head.len() - CHANNELS, 12).remove(0).start;
-            block.head[channel] += 1;
-        }),
-        sealed("column-longer-than-its-channel", good, |bytes, all| {
-            let column = vector(bytes, all, COLUMNS, 5).remove(0).start;
-            bytes[column + 1] += 1;
-        }),
+        sealed("column-lengths-do-not-fill-the-tail", good, |bytes, all| bytes[record(bytes, all) + 1] -= 1),
+        sealed("column-lengths-overfill-the-tail", good, |bytes, all| bytes[record(bytes, all) + 1] += 1),
+        rebuilt("block-tail-of-a-byte-more", good, |parts| parts.section(b"BLCK", 0).tail.push(0)),
     ]
 }
 

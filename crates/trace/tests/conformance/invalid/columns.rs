@@ -3,9 +3,8 @@
 use cdt_schema::{
     Draw, EntityKind, Generation, KindId, LayoutSpec, RngAlgorithm, RngStream, Scalar, ScalarType, Slot, StreamId, Uid,
 };
-use cdt_testkit::surgery::{elements, u32_at};
 
-use super::{PLAIN, counting, plain32, rebuilt, with_columns};
+use super::{PLAIN, counting, plain32, with_columns};
 use crate::make::{Case, column, field, live, trace};
 
 const CONSTANT: u8 = 1;
@@ -134,16 +133,12 @@ fn entities() -> Vec<Case> {
         runs("entities-run-twice", [[0, 0], [0, 0], [0, 0], [4, 4]]),
         runs("entities-runs-of-fewer-rows", [[0, 1], [0, 0], [0, 0], [4, 3]]),
         with_columns("entities-runs-that-touch", &lives, &[("entities.rock.generation", PLAIN, plain32(&[0, 0]))]),
-        rebuilt("entities-more-runs-than-rows", &good, |parts| {
-            let block = parts.section(b"BLCK", 0);
-            block.tail[0] = 9;
-        }),
-        rebuilt("entities-runs-without-number", &good, |parts| {
-            let block = parts.section(b"BLCK", 0);
-            block.tail.truncate(2);
-            let channel = elements(&block.head, block.head.len() - 16, 12).remove(0).start;
-            block.head[channel] = 2;
-        }),
+        with_columns(
+            "entities-more-runs-than-rows",
+            &good,
+            &[("entities.rock.runs", CONSTANT, 9u32.to_le_bytes().to_vec())],
+        ),
+        with_columns("entities-runs-without-number", &good, &[("entities.rock.runs", PLAIN, vec![])]),
     ]
 }
 
@@ -155,18 +150,11 @@ fn draws() -> Vec<Case> {
         let draw = Draw { stream: StreamId(0), value: 3, before: 0, after: 0, caller: 0 };
         (0..number * 3).try_for_each(|_| tick.draw(draw))
     });
-    let slice = |name: &str, at: usize, value: u8| {
-        rebuilt(name, &good, move |parts| {
-            let block = parts.section(b"BLCK", 0);
-            let columns = elements(&block.head, block.head.len() - 8, 5);
-            let slices = u32_at(&block.head, columns[0].start + 1);
-            block.tail[slices + at] = value;
-        })
-    };
+    let slice = |name: &str, slice: [u8; 2]| with_columns(name, &good, &[("rng.slices", PLAIN, slice.to_vec())]);
     let rows = |name: &str, rows: [u32; 2]| with_columns(name, &good, &[("rng.rows", PLAIN, plain32(&rows))]);
     vec![
-        slice("draws-of-bits-from-64-on", 0, 64),
-        slice("draws-of-33-bits", 1, 33),
+        slice("draws-of-bits-from-64-on", [64, 0]),
+        slice("draws-of-33-bits", [0, 33]),
         rows("table-of-more-rows-than-the-head-says", [1, 3]),
         rows("table-of-fewer-rows-than-the-head-says", [1, 1]),
         rows("table-of-rows-past-32-bits", [u32::MAX, 4]),

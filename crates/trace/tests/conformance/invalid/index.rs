@@ -74,7 +74,7 @@ fn footer(good: &[u8]) -> Vec<Case> {
             let entry = elements(bytes, second(b"SEGM") - 32, 28).remove(0).start;
             put_u32(bytes, entry + 16, 0);
             put_u32(bytes, entry + 20, 2);
-            for runs in [second(b"SEGM") - 24, second(b"BLCK") - 32] {
+            for runs in [second(b"SEGM") - 24, second(b"BLCK") - 24] {
                 let run = elements(bytes, runs, 8).remove(0).start;
                 put_u32(bytes, run, 0);
             }
