@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::rows::lane32;
 use crate::table::columns::{events, memory};
-use crate::{Channel, Column, ColumnType, Layout, Origin, Role, Rows, ScalarType, TableId, TableKind, Tick};
+use crate::{Channel, Column, ColumnType, Layout, Origin, Role, Rows, TableId, TableKind, TableSchema, Tick};
 
 /// 64-bit hash of behavioural content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,60 @@ pub struct TickDigests {
 #[derive(Clone, Debug)]
 pub struct TickDigester {
     pages: Vec<u64>,
+    /// Of each table, by role.
+    scalars: Vec<[Option<Scalars>; 2]>,
     canonical: Canonical,
+}
+
+/// What a role digests of a table without byte strings.
+#[derive(Clone, Debug)]
+struct Scalars {
+    /// Numbers of columns, and how many bytes of each lane count.
+    columns: Vec<(usize, usize)>,
+    /// Canonical bytes of a row.
+    width: usize,
+}
+
+impl Scalars {
+    fn of(schema: &TableSchema, role: Role) -> Option<Scalars> {
+        let mut scalars = Scalars { columns: Vec::new(), width: 0 };
+        for (number, column) in schema.columns.iter().enumerate().filter(|(_, column)| column.role == role) {
+            let ColumnType::Scalar(scalar_type) = column.column_type else { return None };
+            scalars.columns.push((number, scalar_type.width()));
+            scalars.width += scalar_type.width();
+        }
+        Some(scalars)
+    }
+
+    /// Writes the columns of some rows, which fill `out`.
+    fn put(&self, columns: &[Column], rows: &Range<usize>, mut out: &mut [u8]) {
+        for &(number, width) in &self.columns {
+            let (lanes, rest) = out.split_at_mut(rows.len() * width);
+            put_lanes(&columns[number], width, rows.clone(), lanes);
+            out = rest;
+        }
+    }
+}
+
+/// Writes the lowest `width` bytes of each lane of some rows, which fill `out`.
+#[inline(always)]
+fn put_lanes(column: &Column, width: usize, rows: Range<usize>, out: &mut [u8]) {
+    match column {
+        Column::W8(lanes) => out.copy_from_slice(&lanes[rows]),
+        Column::W32(lanes) if width == 2 => {
+            let halves = out.as_chunks_mut().0.iter_mut().zip(&lanes[rows]);
+            halves.for_each(|(bytes, lane)| *bytes = *lane.to_le_bytes().first_chunk::<2>().expect("of four"));
+        }
+        Column::W32(lanes) => {
+            let all = out.as_chunks_mut().0.iter_mut().zip(&lanes[rows]);
+            all.for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
+        }
+        Column::W64(lanes) => {
+            let all = out.as_chunks_mut().0.iter_mut().zip(&lanes[rows]);
+            all.for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
+        }
+        Column::Bytes(_) => unreachable!("the column holds scalars"),
+    }
 }
 
 /// Canonical bytes of one channel of one tick. The buffer only grows: emptying and filling it for every column would cost
@@ -76,25 +129,17 @@ impl Canonical {
     #[inline]
     fn column(&mut self, column: &Column, column_type: ColumnType, rows: Range<usize>) {
         match column {
-            Column::W8(lanes) => self.room(rows.len()).copy_from_slice(&lanes[rows]),
-            Column::W32(lanes) if column_type == ColumnType::Scalar(ScalarType::U16) => {
-                lanes[rows].iter().for_each(|lane| self.room(2).copy_from_slice(&lane.to_le_bytes()[..2]));
-            }
-            Column::W32(lanes) if rows.len() == 1 => self.put(lanes[rows.start].to_le_bytes()),
-            Column::W32(lanes) => {
-                let room = self.room(rows.len() * 4).as_chunks_mut::<4>().0;
-                room.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
-            }
-            Column::W64(lanes) => {
-                let room = self.room(rows.len() * 8).as_chunks_mut::<8>().0;
-                room.iter_mut().zip(&lanes[rows]).for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());
-            }
             Column::Bytes(ragged) => {
                 for row in rows {
                     let bytes = ragged.get(row);
                     self.put(u32::try_from(bytes.len()).expect("rows are far below 4 GiB").to_le_bytes());
                     self.room(bytes.len()).copy_from_slice(bytes);
                 }
+            }
+            _ => {
+                let ColumnType::Scalar(scalar_type) = column_type else { unreachable!("the column holds scalars") };
+                let width = scalar_type.width();
+                put_lanes(column, width, rows.clone(), self.room(rows.len() * width));
             }
         }
     }
@@ -103,7 +148,12 @@ impl Canonical {
 impl TickDigester {
     /// A digester that has seen no tick.
     pub fn new(layout: &Layout) -> TickDigester {
-        TickDigester { pages: vec![0; layout.memory().pages as usize], canonical: Canonical::default() }
+        let of = |schema: &TableSchema| [Role::Behavioural, Role::Diagnostic].map(|role| Scalars::of(schema, role));
+        TickDigester {
+            pages: vec![0; layout.memory().pages as usize],
+            scalars: layout.tables().iter().map(of).collect(),
+            canonical: Canonical::default(),
+        }
     }
 
     /// The digests of one tick, by its index in `rows`. Ticks must come in order from one that carries all of memory.
@@ -160,6 +210,10 @@ impl TickDigester {
     fn rows(&mut self, rows: &Rows, id: TableId, range: Range<usize>, role: Role) {
         let count = u32::try_from(range.len()).expect("a block's rows stay below 2^32");
         self.canonical.put(count.to_le_bytes());
+        if let Some(scalars) = &self.scalars[id.0][role as usize] {
+            let out = self.canonical.room(range.len() * scalars.width);
+            return scalars.put(&rows.table(id).columns, &range, out);
+        }
         let schema = &rows.layout().tables()[id.0];
         for (column, declared) in rows.table(id).columns.iter().zip(&schema.columns) {
             if declared.role == role {

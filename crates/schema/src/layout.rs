@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -150,6 +151,8 @@ pub struct Layout {
     spec: LayoutSpec,
     channels: ChannelSet,
     tables: Vec<TableSchema>,
+    /// By channel number, where its tables begin; then how many there are in all.
+    starts: [usize; Channel::ALL.len() + 1],
     digest: Digest,
 }
 
@@ -167,7 +170,8 @@ impl Layout {
             return Err(LayoutError::new("", rule));
         }
         let digest = Digest(xxh3_64(&canonical(&spec)));
-        Ok(Layout { spec, channels, tables, digest })
+        let starts = std::array::from_fn(|channel| tables.partition_point(|table| (table.channel as usize) < channel));
+        Ok(Layout { spec, channels, tables, starts, digest })
     }
 
     /// What was declared.
@@ -187,16 +191,21 @@ impl Layout {
 
     /// The tables of one channel, with their ids.
     pub fn tables_of(&self, channel: Channel) -> impl Iterator<Item = (TableId, &TableSchema)> {
-        self.tables
-            .iter()
-            .enumerate()
-            .filter(move |(_, table)| table.channel == channel)
-            .map(|(index, table)| (TableId(index), table))
+        self.range_of(channel).map(|index| (TableId(index), &self.tables[index]))
+    }
+
+    fn range_of(&self, channel: Channel) -> Range<usize> {
+        self.starts[channel as usize]..self.starts[channel as usize + 1]
     }
 
     /// The table of that kind, if its channel is declared.
     pub fn table(&self, kind: TableKind) -> Option<TableId> {
-        self.tables.iter().position(|table| table.kind == kind).map(TableId)
+        let mut range = self.range_of(kind.channel());
+        match kind {
+            TableKind::Entities(KindId(number)) => range.nth(usize::from(number)),
+            _ => range.find(|&index| self.tables[index].kind == kind),
+        }
+        .map(TableId)
     }
 
     /// Digest of the layout in its canonical encoding: layouts agree exactly when their digests do.

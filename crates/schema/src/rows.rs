@@ -379,23 +379,27 @@ impl Rows {
 
     /// Bytes that the rows occupy in memory.
     pub fn raw_bytes(&self) -> usize {
-        let table_bytes = |table: &Table| -> usize {
-            table.columns.iter().map(|column| column_bytes(column, 0..column.len())).sum::<usize>()
-                + table.ends.len() * 4
-        };
-        self.tables.iter().map(table_bytes).sum()
+        let all = (0..self.tables.len()).map(|index| self.table_bytes(index, 0..self.tables[index].rows()));
+        all.sum::<usize>() + self.tables.len() * self.ticks.len() * 4
     }
 
     /// Bytes that the rows of one tick occupy in memory.
     pub(crate) fn tick_bytes(&self, tick: usize) -> usize {
-        let table_bytes = |(index, table): (usize, &Table)| -> usize {
-            let range = self.range(TableId(index), tick);
-            if range.is_empty() {
-                return 4;
+        let all = (0..self.tables.len()).map(|index| self.table_bytes(index, self.range(TableId(index), tick)));
+        all.sum::<usize>() + self.tables.len() * 4
+    }
+
+    fn table_bytes(&self, index: usize, rows: Range<usize>) -> usize {
+        let content = |column: &Column| match column {
+            Column::Bytes(ragged) if !rows.is_empty() => {
+                let start = if rows.start == 0 { 0 } else { ragged.ends[rows.start - 1] };
+                (ragged.ends[rows.end - 1] - start) as usize
             }
-            table.columns.iter().map(|column| column_bytes(column, range.clone())).sum::<usize>() + 4
+            _ => 0,
         };
-        self.tables.iter().enumerate().map(table_bytes).sum()
+        let schema = &self.layout.tables()[index];
+        let strings = if schema.has_strings { self.tables[index].columns.iter().map(content).sum() } else { 0 };
+        rows.len() * schema.row_bytes + strings
     }
 
     pub(crate) fn truncate(&mut self, ticks: usize) {
@@ -411,19 +415,6 @@ impl Rows {
 impl PartialEq for Rows {
     fn eq(&self, other: &Rows) -> bool {
         self.layout == other.layout && self.ticks == other.ticks && self.tables == other.tables
-    }
-}
-
-/// Bytes that a run of rows of a column occupies in memory.
-fn column_bytes(column: &Column, rows: Range<usize>) -> usize {
-    match column {
-        Column::W8(_) => rows.len(),
-        Column::W32(_) => rows.len() * 4,
-        Column::W64(_) => rows.len() * 8,
-        Column::Bytes(ragged) => {
-            let end = |rows: usize| if rows == 0 { 0 } else { ragged.ends[rows - 1] as usize };
-            end(rows.end) - end(rows.start) + rows.len() * 4
-        }
     }
 }
 

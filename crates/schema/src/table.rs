@@ -35,6 +35,23 @@ pub enum TableKind {
     Memory,
 }
 
+impl TableKind {
+    /// The channel that has such tables.
+    pub fn channel(self) -> Channel {
+        match self {
+            TableKind::Step | TableKind::Inputs | TableKind::Commands => Channel::Step,
+            TableKind::Rng => Channel::Rng,
+            TableKind::Calls => Channel::Calls,
+            TableKind::State => Channel::State,
+            TableKind::Entities(_) => Channel::Entities,
+            TableKind::Checkpoint => Channel::Checkpoint,
+            TableKind::Timing => Channel::Timing,
+            TableKind::Events => Channel::Events,
+            TableKind::Memory => Channel::Memory,
+        }
+    }
+}
+
 /// How many rows a tick has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arity {
@@ -53,6 +70,20 @@ pub enum ColumnType {
     Values,
     /// One page of memory a row.
     Page,
+}
+
+impl ColumnType {
+    /// Bytes of a row's lane in memory; of a byte string, of where it ends.
+    fn lane_bytes(self) -> usize {
+        match self {
+            ColumnType::Scalar(ScalarType::U16) | ColumnType::Values | ColumnType::Page => 4,
+            ColumnType::Scalar(scalar_type) => scalar_type.width(),
+        }
+    }
+
+    fn is_string(self) -> bool {
+        matches!(self, ColumnType::Values | ColumnType::Page)
+    }
 }
 
 /// Whether a column takes part in digests and verdicts.
@@ -88,6 +119,10 @@ pub struct TableSchema {
     pub arity: Arity,
     /// Its columns.
     pub columns: Vec<ColumnSchema>,
+    /// Bytes that a row occupies in memory, less the content of its byte strings.
+    pub row_bytes: usize,
+    /// Whether any of its columns has byte strings.
+    pub has_strings: bool,
 }
 
 impl TableSchema {
@@ -185,55 +220,58 @@ fn declared(fields: &[Field]) -> impl Iterator<Item = ColumnSchema> {
 pub(crate) fn tables_of(spec: &LayoutSpec) -> Vec<TableSchema> {
     use ScalarType::{Bool, F32, U8, U16, U32, U64};
     let mut tables = Vec::new();
-    let mut add = |channel: Channel, kind, name: &str, arity, columns| {
-        tables.push(TableSchema { channel, kind, name: name.to_owned(), arity, columns });
+    let mut add = |kind: TableKind, name: &str, arity, columns: Vec<ColumnSchema>| {
+        let row_bytes = columns.iter().map(|column| column.column_type.lane_bytes()).sum();
+        let has_strings = columns.iter().any(|column| column.column_type.is_string());
+        let channel = kind.channel();
+        tables.push(TableSchema { channel, kind, name: name.to_owned(), arity, columns, row_bytes, has_strings });
     };
     if spec.step.is_some() {
         let step = vec![scalar("dt", F32), scalar("elapsed", U64), scalar("mode", U32)];
-        add(Channel::Step, TableKind::Step, "step", Arity::Fixed(1), step);
+        add(TableKind::Step, "step", Arity::Fixed(1), step);
         let axes = ["move_x", "move_y", "aim_x", "aim_y"].map(|name| scalar(name, F32));
         let inputs = [scalar("buttons", U32)].into_iter().chain(axes).collect();
-        add(Channel::Step, TableKind::Inputs, "inputs", Arity::Fixed(u32::from(spec.players)), inputs);
+        add(TableKind::Inputs, "inputs", Arity::Fixed(u32::from(spec.players)), inputs);
         let commands = vec![scalar("player", U8), scalar("kind", U16), values("args")];
-        add(Channel::Step, TableKind::Commands, "commands", Arity::Many, commands);
+        add(TableKind::Commands, "commands", Arity::Many, commands);
     }
     if spec.rng.is_some() {
         let states = [scalar("before", U64), scalar("after", U64)];
         let mut columns = vec![scalar("stream", U8), scalar("value", U32)];
         columns.extend(states);
         columns.push(diagnostic("caller", U32));
-        add(Channel::Rng, TableKind::Rng, "rng", Arity::Many, columns);
+        add(TableKind::Rng, "rng", Arity::Many, columns);
     }
     if spec.calls.is_some() {
         let ids = [scalar("syscall", U32), scalar("stage", U16)];
         let columns = ids.into_iter().chain([values("args"), values("result"), scalar("decision", U8)]).collect();
-        add(Channel::Calls, TableKind::Calls, "calls", Arity::Many, columns);
+        add(TableKind::Calls, "calls", Arity::Many, columns);
     }
     if let Some(fields) = &spec.state {
-        add(Channel::State, TableKind::State, "state", Arity::Fixed(1), declared(fields).collect());
+        add(TableKind::State, "state", Arity::Fixed(1), declared(fields).collect());
     }
     for (kind, index) in spec.entities.iter().flatten().zip(0u16..) {
         let key = [scalar("slot", U32), scalar("generation", U32)];
         let columns = key.into_iter().chain(declared(&kind.fields)).collect();
         let name = format!("entities.{}", kind.name);
-        add(Channel::Entities, TableKind::Entities(KindId(index)), &name, Arity::Many, columns);
+        add(TableKind::Entities(KindId(index)), &name, Arity::Many, columns);
     }
     if spec.checkpoint.is_some() {
-        add(Channel::Checkpoint, TableKind::Checkpoint, "checkpoint", Arity::Fixed(1), checkpoint_columns(spec));
+        add(TableKind::Checkpoint, "checkpoint", Arity::Fixed(1), checkpoint_columns(spec));
     }
     if spec.timing {
         let columns = vec![scalar("stage", U16), scalar("fuel", U64), diagnostic("wall_ns", U64)];
-        add(Channel::Timing, TableKind::Timing, "timing", Arity::Many, columns);
+        add(TableKind::Timing, "timing", Arity::Many, columns);
     }
     if spec.events.is_some() {
         let mut columns = vec![scalar("kind", U16), scalar("origin", U8), scalar("has_subject", Bool)];
         columns.extend([scalar("subject_kind", U16), scalar("subject_slot", U32), scalar("subject_generation", U32)]);
         columns.extend([values("values"), scalar("cause", U32)]);
-        add(Channel::Events, TableKind::Events, "events", Arity::Many, columns);
+        add(TableKind::Events, "events", Arity::Many, columns);
     }
     if spec.memory.is_some() {
         let columns = vec![scalar("page", U32), column("content", ColumnType::Page, Role::Behavioural)];
-        add(Channel::Memory, TableKind::Memory, "memory", Arity::Many, columns);
+        add(TableKind::Memory, "memory", Arity::Many, columns);
     }
     tables
 }

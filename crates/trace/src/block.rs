@@ -313,20 +313,11 @@ fn check_rows(layout: &Layout, ticks: &[Tick], rows: &[u32]) -> Result<usize, St
         {
             return Err(format!("{} has {each} rows a tick, but {count} in {} ticks", schema.name, ticks.len()));
         }
-        raw += u64::from(count) * row_bytes(schema);
+        raw += u64::from(count) * schema.row_bytes as u64;
         raw += ticks.len() as u64 * 4;
     }
     let left = usize::try_from(raw).ok().and_then(|raw| MAX_RAW.checked_sub(raw));
     left.ok_or_else(|| format!("the block's rows would occupy {raw} bytes; at most {MAX_RAW} are expected"))
-}
-
-/// Bytes that a row occupies when decoded, less the content of its byte strings.
-pub(crate) fn row_bytes(schema: &TableSchema) -> u64 {
-    let width = |column_type| match column_type {
-        ColumnType::Scalar(ScalarType::U16) | ColumnType::Values | ColumnType::Page => 4,
-        ColumnType::Scalar(ty) => ty.width() as u64,
-    };
-    schema.columns.iter().map(|column| width(column.column_type)).sum()
 }
 
 /// How many column frames a table has in a block.

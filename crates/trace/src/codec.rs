@@ -62,12 +62,13 @@ impl ColumnEncoding {
 pub(crate) trait Lane: Copy + PartialEq + Into<u64> + Rows {
     const BITS: u32;
     fn truncate(bits: u64) -> Self;
-    fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
     /// Whether it has no bits beyond `width`, which is less than it may have.
     fn fits(self, width: u32) -> bool;
     /// The bits that it needs.
     fn width(self) -> u32;
+    /// Appends byte `byte` of each number, of which 0 is the lowest.
+    fn plane(numbers: &[Self], byte: usize, out: &mut Vec<u8>);
     /// Numbers of which each byte stands in a plane of its own.
     fn join(planes: [&[u8]; 8], out: &mut [Self]);
     fn plus(self, other: Self) -> Self;
@@ -94,11 +95,6 @@ macro_rules! lane {
             }
 
             #[inline(always)]
-            fn and(self, other: Self) -> Self {
-                self & other
-            }
-
-            #[inline(always)]
             fn or(self, other: Self) -> Self {
                 self | other
             }
@@ -111,6 +107,13 @@ macro_rules! lane {
             #[inline(always)]
             fn width(self) -> u32 {
                 $width(self)
+            }
+
+            fn plane(numbers: &[Self], byte: usize, out: &mut Vec<u8>) {
+                match byte {
+                    $($plane => out.extend(numbers.iter().map(|number| number.to_le_bytes()[$plane])),)*
+                    _ => unreachable!("a number has {} bytes", size_of::<Self>()),
+                }
             }
 
             fn join(planes: [&[u8]; 8], out: &mut [Self]) {

@@ -303,7 +303,8 @@ impl Partial {
     fn check_sections(&mut self) -> Result<(), Error> {
         let mut all = std::mem::take(&mut self.sections);
         all.extend(self.blocks.iter().map(|block| block.offset..block.end()));
-        all.sort_unstable_by_key(|section| section.start);
+        // Two ascending lists: what merges them takes one look at each.
+        all.sort_by_key(|section| section.start);
         let mut end = FILE_HEADER;
         all.push(self.footer..self.footer);
         for section in all {

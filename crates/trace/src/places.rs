@@ -86,10 +86,15 @@ impl Places {
                 live.remove(at);
                 pieces.remove(count(&live[..at]));
             }
-            for run in starts.at(tick) {
-                let at = live.partition_point(|&other| other < run);
-                pieces.insert(count(&live[..at]));
-                live.insert(at, run);
+            if live.is_empty() {
+                live.extend(starts.at(tick));
+                pieces.begin(count(&live));
+            } else {
+                for run in starts.at(tick) {
+                    let at = live.partition_point(|&other| other < run);
+                    pieces.insert(count(&live[..at]));
+                    live.insert(at, run);
+                }
             }
             if ends.any_at(tick) || starts.any_at(tick) || tick == 0 {
                 self.changes.push((tick, count(&self.live)));
@@ -179,6 +184,13 @@ struct Piece {
     steps: [u32; EARLY as usize],
 }
 
+impl Piece {
+    /// Of runs that begin. Their first rows are not behind any.
+    fn new(runs: u32) -> Piece {
+        Piece { row: NONE, len: runs, age: 0, steps: [0; EARLY as usize] }
+    }
+}
+
 impl Pieces {
     /// Takes out a run by its number among those of a tick.
     fn remove(&mut self, run: u32) {
@@ -191,12 +203,15 @@ impl Pieces {
         }
     }
 
+    /// Puts in the first runs, where there are none.
+    fn begin(&mut self, runs: u32) {
+        self.0.extend((runs > 0).then_some(Piece::new(runs)));
+    }
+
     /// Puts in a run that was not there before.
     fn insert(&mut self, run: u32) {
         let at = self.part(run);
-        // The first row is not behind any.
-        let new = Piece { row: NONE, len: 1, age: 0, steps: [0; EARLY as usize] };
-        self.0.insert(at, new);
+        self.0.insert(at, Piece::new(1));
     }
 
     /// The piece that begins with a run; one that has it further in is parted.

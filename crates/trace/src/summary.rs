@@ -2,7 +2,7 @@
 
 use cdt_schema::{Channel, Column, Digest, DigestSequence, Layout, Rows, TableId, TableKind, TableSchema, TickDigests};
 
-use crate::block::{MAX_RAW, row_bytes};
+use crate::block::MAX_RAW;
 
 /// What is known of a block without decoding it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Totals {
     /// over.
     pub(crate) fn check(&self, layout: &Layout, blocks: usize, ticks: u64) -> Result<(), String> {
         // A row without columns still takes a place in its tick.
-        let bytes = |(schema, &rows): (&TableSchema, &u64)| u128::from(rows) * u128::from(row_bytes(schema).max(1));
+        let bytes = |(schema, &rows): (&TableSchema, &u64)| u128::from(rows) * schema.row_bytes.max(1) as u128;
         let bytes: u128 = layout.tables().iter().zip(&self.rows).map(bytes).sum();
         let most = blocks as u128 * MAX_RAW as u128;
         if bytes > most {

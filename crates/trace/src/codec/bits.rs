@@ -51,7 +51,7 @@ macro_rules! with_width {
 
 /// Lanes whose whole groups stand in rows.
 pub(crate) trait Rows: Sized {
-    /// Writes a group, whose numbers have at most `width` bits, to its 16 bytes a bit of width, which are zero.
+    /// Writes the low `width` bits of a group to their 16 bytes a bit of width, which are zero.
     fn pack_rows(numbers: &[Self; GROUP], width: u32, out: &mut [u8]);
     /// Reads a group.
     fn unpack_rows(bytes: &[u8], width: u32, numbers: &mut [Self; GROUP]);
@@ -63,8 +63,10 @@ macro_rules! rows {
             fn pack_rows(numbers: &[$lane; GROUP], width: u32, out: &mut [u8]) {
                 const LANES: usize = GROUP / $lane::BITS as usize;
                 let mut words = out.as_chunks_mut::<{ size_of::<$lane>() }>().0.as_chunks_mut::<LANES>().0.iter_mut();
+                let mask = $lane::MAX.checked_shr($lane::BITS - width).unwrap_or(0);
                 let (mut row, mut shift) = ([0; LANES], 0);
                 for numbers in numbers.as_chunks::<LANES>().0 {
+                    let numbers = numbers.map(|number| number & mask);
                     row.iter_mut().zip(numbers).for_each(|(word, number)| *word |= number.wrapping_shl(shift));
                     shift += width;
                     if shift >= $lane::BITS {
@@ -122,9 +124,10 @@ fn pack_rows_of<L: Lane, const W: usize>(numbers: &[u32; GROUP], rows: &mut [[u8
     }
     let rows = &mut rows[..W];
     let zero = u32x4::new([0; WORDS]);
+    let mask = u32x4::new([u32::MAX >> (32 - W); WORDS]);
     let mut row = zero;
     for_each_row!(I => {
-        let four = u32x4::new(numbers.as_chunks().0[I]);
+        let four = u32x4::new(numbers.as_chunks().0[I]) & mask;
         row |= four << (I * W % 32) as u64;
         if I * W % 32 + W >= 32 {
             rows[I * W / 32] = bytes_of_row(row);
@@ -169,7 +172,7 @@ pub(super) const fn bytes_of(count: usize, width: u32) -> usize {
     (count * width as usize).div_ceil(8)
 }
 
-/// Appends the first `count` numbers of a group, none of which has more than `width` bits; the others are zero.
+/// Appends the low `width` bits of the first `count` numbers of a group; the others are zero.
 pub(super) fn pack<L: Lane>(numbers: &[L; GROUP], count: usize, width: u32, out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + GROUP * width as usize / 8, 0);
@@ -203,9 +206,10 @@ fn pack_words<L: Lane, const W: usize>(numbers: &[L; HALF], words: &mut [[u8; 8]
         return;
     }
     let words = &mut words[..W];
+    let mask = u64::MAX >> (64 - W);
     let mut word = 0u64;
     for_each_number!(I => {
-        let number: u64 = numbers[I].into();
+        let number = numbers[I].into() & mask;
         word |= number << (I * W % 64);
         if I * W % 64 + W >= 64 {
             words[I * W / 64] = word.to_le_bytes();

@@ -18,12 +18,16 @@ const TELLING: u32 = 8;
 
 /// Appends numbers.
 pub(super) fn pack<L: Lane>(numbers: &[L], out: &mut Vec<u8>) {
+    each_shape(numbers, |group, count, shape| pack_group(group, count, shape, out));
+}
+
+/// Calls `of` with every group, how many of its numbers are used, and its shape.
+fn each_shape<L: Lane>(numbers: &[L], mut of: impl FnMut(&[L; GROUP], usize, Shape)) {
+    let mut of = |group: &[L; GROUP], count: usize| of(group, count, Shape::of(group, count));
     let (groups, rest) = numbers.as_chunks::<GROUP>();
-    for group in groups {
-        pack_group(group, GROUP, out);
-    }
+    groups.iter().for_each(|group| of(group, GROUP));
     if !rest.is_empty() {
-        pack_group(&padded(rest), rest.len(), out);
+        of(&padded(rest), rest.len());
     }
 }
 
@@ -35,8 +39,7 @@ fn padded<L: Lane>(numbers: &[L]) -> [L; GROUP] {
 }
 
 /// Appends a group of which `count` numbers are used and the others zero.
-fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, out: &mut Vec<u8>) {
-    let shape = Shape::of(group, count);
+fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, shape: Shape, out: &mut Vec<u8>) {
     let width = shape.width;
     if shape.exceptions == 0 {
         out.push(byte(width));
@@ -44,8 +47,7 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, out: &mut Vec<u8>) {
         return;
     }
     out.extend_from_slice(&[byte(width) | EXCEPTIONS, byte(shape.exceptions), byte(shape.upper)]);
-    let low = L::truncate(if width == 0 { 0 } else { u64::MAX >> (64 - width) });
-    bits::pack(&group.map(|number| number.and(low)), count, width, out);
+    bits::pack(group, count, width, out);
     let wide = wider(group, width);
     places(wide).for_each(|place| out.push(byte(place)));
     let start = out.len();
@@ -118,8 +120,7 @@ struct Shape {
 impl Shape {
     /// The cheapest for a group; of equal ones the widest.
     fn of<L: Lane>(group: &[L; GROUP], count: usize) -> Shape {
-        let all = group.iter().fold(L::truncate(0), |all, &number| all.or(number));
-        let widest = all.width();
+        let widest = group.iter().fold(L::truncate(0), |all, &number| all.or(number)).width();
         let mut best = Shape { width: widest, exceptions: 0, upper: 0 };
         if widest == 0 {
             return best;
@@ -143,8 +144,12 @@ impl Shape {
 
     /// What a group of `count` numbers costs in this shape, in bits.
     fn bits(self, count: usize) -> u32 {
-        let low = 8 + u32::try_from(count).expect("at most 128") * self.width;
-        if self.exceptions == 0 { low } else { low + 16 + self.exceptions * (8 + self.upper + TELLING) }
+        let low = bits_of(count, self.width);
+        match self.exceptions {
+            0 => low,
+            1..=MOST_EXCEPTIONS => low + 16 + self.exceptions * (8 + self.upper + TELLING),
+            _ => u32::MAX,
+        }
     }
 }
 
@@ -168,11 +173,16 @@ impl Widths {
     }
 }
 
+/// Bits of a group of `count` numbers of a width, with its first byte.
+fn bits_of(count: usize, width: u32) -> u32 {
+    8 + u32::try_from(count).expect("at most 128") * width
+}
+
 /// Bits that numbers would need when packed.
 pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
-    let of = |group: &[L; GROUP], count: usize| u64::from(Shape::of(group, count).bits(count));
-    let (groups, rest) = numbers.as_chunks::<GROUP>();
-    groups.iter().map(|group| of(group, GROUP)).sum::<u64>() + of(&padded(rest), rest.len())
+    let mut bits = 0;
+    each_shape(numbers, |_, count, shape| bits += u64::from(shape.bits(count)));
+    bits
 }
 
 /// Reads the first of `count` numbers into `out`, which they fill.

@@ -46,7 +46,7 @@ impl Zstd {
         self.out.clear();
         for byte in 0..size_of::<L>() {
             self.plane.clear();
-            self.plane.extend(numbers.iter().map(|&number| (number.into() >> (byte * 8) & 0xff) as u8));
+            L::plane(numbers, byte, &mut self.plane);
             let bit = 1 << byte;
             if !tries && *noise & bit != 0 {
                 self.store();
