@@ -35,7 +35,7 @@ pub struct Options {
 
 impl Options {
     /// Small blocks, cheap to write and to probe.
-    pub const LIVE: Options = Options { encoding: Encoding::Live, block_bytes: 192 << 10, block_ticks: 4096 };
+    pub const LIVE: Options = Options { encoding: Encoding::Live, block_bytes: 256 << 10, block_ticks: 4096 };
     /// Large blocks, small files.
     pub const ARCHIVE: Options = Options { encoding: Encoding::Archive, block_bytes: 1 << 20, block_ticks: 16_384 };
 }
