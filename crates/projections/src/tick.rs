@@ -1,11 +1,11 @@
 //! One tick of a trace, table by table.
 
-use cdt_schema::{ChannelSet, TableId, Tick};
-use cdt_trace::{Error, Source, Trace};
+use cdt_schema::{ChannelSet, TableId, Tick, TickDigester};
+use cdt_trace::{BlockDecoder, Error, Source, Trace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{BlockCursor, Value, row_values};
+use crate::{Value, row_values};
 
 /// Everything that a tick carries of the asked channels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -49,23 +49,22 @@ fn tick_number<S: serde::Serializer>(tick: &Tick, serializer: S) -> Result<S::Ok
 /// # Errors
 /// The block that holds it cannot be read or is damaged.
 pub fn tick<S: Source>(trace: &Trace<S>, tick: Tick, channels: ChannelSet) -> Result<Option<TickView>, Error> {
-    let mut cursor = BlockCursor::new(trace);
     let layout = trace.layout().clone();
     let asked: ChannelSet = layout.channels().iter().filter(|&channel| channels.contains(channel)).collect();
-    if cursor.at(tick, asked)?.is_none() {
-        return Ok(None);
-    }
-    let digests: Result<Vec<_>, _> = asked.iter().map(|channel| cursor.digest(tick, channel)).collect();
-    let digests = digests?;
-    let Some((rows, index)) = cursor.at(tick, asked)? else { return Ok(None) };
+    let Some(rows) = trace.up_to(&mut BlockDecoder::new(), tick, asked)? else { return Ok(None) };
+    let index = rows.ticks().len() - 1;
+    let mut digester = TickDigester::new(&layout);
+    // Of memory a tick carries what changed, so the digest needs the ticks before.
+    let mut digest =
+        |channel| (0..=index).map(|tick| digester.channel(&rows, channel, tick)).last().unwrap_or_default();
     let view = |(id, schema): (TableId, &cdt_schema::TableSchema)| TableView {
         table: schema.name.clone(),
         columns: schema.columns.iter().map(|column| column.name.clone()).collect(),
-        rows: rows.range(id, index).map(|row| row_values(rows, id, row)).collect(),
+        rows: rows.range(id, index).map(|row| row_values(&rows, id, row)).collect(),
     };
-    let channels = asked.iter().zip(digests).map(|(channel, digest)| ChannelView {
+    let channels = asked.iter().map(|channel| ChannelView {
         channel: channel.name(),
-        digest: digest.unwrap_or_default().to_string(),
+        digest: digest(channel).to_string(),
         tables: layout.tables_of(channel).map(view).collect(),
     });
     Ok(Some(TickView { tick, channels: channels.collect() }))

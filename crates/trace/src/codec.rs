@@ -235,7 +235,8 @@ impl Choice {
                 gather(stored, order, places, in_runs);
                 stored = in_runs;
             }
-            let (early, rest) = stored.split_at(if order == 0 { 0 } else { places.map_or(0, Places::early) });
+            let (early, rest) =
+                stored.split_at(if order == 0 { 0 } else { places.map_or(0, |places| places.early.len()) });
             let tried = &rest[..rest.len().min(TRIED)];
             let of_all = |cost: u64| cost * rest.len() as u64 / tried.len().max(1) as u64;
             let cost = packed::cost(early) + of_all(packed::cost(tried));
@@ -353,7 +354,7 @@ pub(crate) fn encode<L: Lane>(
 
 /// Puts what stands in the order of rows run after run: there a value is like the one before it, which general compression finds.
 fn gather<L: Lane>(stored: &[L], order: u32, places: &Places, in_runs: &mut Vec<L>) {
-    let (early, rest) = stored.split_at(if order == 0 { 0 } else { places.early() });
+    let (early, rest) = stored.split_at(if order == 0 { 0 } else { places.early.len() });
     in_runs.clear();
     in_runs.extend_from_slice(early);
     in_runs.extend(places.run_after_run(order == 0).iter().map(|&at| rest[at as usize]));
@@ -361,7 +362,7 @@ fn gather<L: Lane>(stored: &[L], order: u32, places: &Places, in_runs: &mut Vec<
 
 /// The other way round.
 fn scatter<L: Lane>(in_runs: &[L], order: u32, places: &Places, stored: &mut [L]) {
-    let early = if order == 0 { 0 } else { places.early() };
+    let early = if order == 0 { 0 } else { places.early.len() };
     let ((early, in_runs), (to, rest)) = (in_runs.split_at(early), stored.split_at_mut(early));
     to.copy_from_slice(early);
     for (&number, &at) in in_runs.iter().zip(places.run_after_run(order == 0)) {
@@ -574,7 +575,7 @@ mod tests {
     fn entity_runs_come_back_in_every_encoding() {
         let lens = [300, 1, 2, 3, 4, 280, 300, 5];
         let places = Places::of_lens(&lens);
-        let rows = u64::from(places.rows);
+        let rows = u64::from(*places.ends.last().unwrap());
         let mut taken = Vec::new();
         for zstd in [false, true] {
             let mut round_trip_of = |lane: &dyn Fn(u64) -> u64| {

@@ -234,12 +234,17 @@ impl Source for Vec<u8> {
 
 impl<S: Source> BlockBytes for Trace<S> {
     fn at<'a>(&'a self, range: Range<u64>, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], Error> {
-        if let Some(bytes) = self.source.lend(range.clone()) {
-            return Ok(bytes);
-        }
-        self.read(range, buffer)?;
-        Ok(buffer)
+        lent_or_read(&self.source, range, buffer).map_err(|error| unreadable(&self.name, &error))
     }
+}
+
+/// The bytes at a range: those that a source lends, or what was read into the buffer.
+fn lent_or_read<'a>(source: &'a impl Source, range: Range<u64>, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+    if let Some(bytes) = source.lend(range.clone()) {
+        return Ok(bytes);
+    }
+    source.read(range, buffer)?;
+    Ok(buffer)
 }
 
 /// An open, finished trace. Reads only what is asked about.
@@ -324,11 +329,8 @@ impl<S: Source> Trace<S> {
         let mut opening = Opening::new(len);
         let mut bytes = Vec::new();
         while let Some(range) = opening.want() {
-            let lent = source.lend(range.clone());
-            if lent.is_none() {
-                source.read(range, &mut bytes).map_err(|error| unreadable(name, &error))?;
-            }
-            opening.feed(lent.unwrap_or(&bytes)).map_err(|error| error.in_file(name))?;
+            let found = lent_or_read(&source, range, &mut bytes).map_err(|error| unreadable(name, &error))?;
+            opening.feed(found).map_err(|error| error.in_file(name))?;
         }
         Ok(Trace { source, name: name.to_owned(), index: opening.finish(), stamp: None })
     }

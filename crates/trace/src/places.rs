@@ -33,8 +33,6 @@ pub(crate) struct Places {
     pub(crate) early: Vec<Early>,
     /// All other rows, ascending.
     pub(crate) stretches: Vec<Stretch>,
-    /// Rows in all.
-    pub(crate) rows: u32,
     /// For some ticks, from which on the same runs go on until the next of them: where those runs begin in `live`.
     changes: Vec<(u32, u32)>,
     live: Vec<u32>,
@@ -70,7 +68,6 @@ impl Places {
         self.ends.clear();
         self.early.clear();
         self.stretches.clear();
-        self.rows = 0;
         self.changes.clear();
         self.live.clear();
         self.run_after_run = Default::default();
@@ -80,6 +77,7 @@ impl Places {
         let early = early_indices(runs);
         let mut live: Vec<u32> = Vec::new();
         let mut pieces = Pieces::default();
+        let mut rows = 0;
         for tick in 0..ticks {
             for run in ends.at(tick) {
                 let at = live.binary_search(&run).expect("it was live");
@@ -100,7 +98,7 @@ impl Places {
                 self.changes.push((tick, count(&self.live)));
                 self.live.extend_from_slice(&live);
             }
-            pieces.go_on(self.rows);
+            pieces.go_on(rows);
             let mut at = 0;
             for piece in &pieces.0 {
                 let runs = &live[at..at + piece.len as usize];
@@ -112,20 +110,15 @@ impl Places {
                     push_stretch(&mut self.stretches, piece);
                 }
             }
-            self.rows += count(&live);
-            self.ends.push(self.rows);
+            rows += count(&live);
+            self.ends.push(rows);
         }
-    }
-
-    /// How many values are early.
-    pub(crate) fn early(&self) -> usize {
-        self.early.len()
     }
 
     /// How many residuals stand before those of rows that are not among the first ones. All early ones do.
     pub(crate) fn residuals_of(&self, rows: usize) -> usize {
         let early = self.early.partition_point(|early| (early.row as usize) < rows);
-        self.early() + rows - early
+        self.early.len() + rows - early
     }
 
     /// For each value run after run: which one it is in the order of rows. Both without those that are early, or with them.
@@ -356,7 +349,6 @@ mod tests {
             rows.extend(runs.iter().enumerate().filter(covers).map(|(index, run)| (index, tick - run.start)));
             assert_eq!(places.ends[tick as usize] as usize, rows.len());
         }
-        assert_eq!(places.rows as usize, rows.len());
         let (early, rest): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&row| rows[row].1 < EARLY);
         assert!(places.early.iter().map(|early| early.row as usize).eq(early.iter().copied()));
         let mut by_age = early.clone();

@@ -240,9 +240,8 @@ def draw(layout: Layout, slices: list[tuple[int, int]], columns: list["array[int
     streams = layout.rng or []
     stream, value, before, after, _ = columns
     last, increment = [0] * len(streams), [0] * len(streams)
-    for number, (shift, bits) in enumerate(slices):
-        opaque = streams[number].algorithm == 4
-        need(not opaque or (shift <= 63 and bits <= 32), "a shift is at most 63, and bits are at most 32")
+    for shift, bits in slices:
+        need(shift <= 63 and bits <= 32, "a shift is at most 63, and bits are at most 32")
     for row, number in enumerate(stream):
         need(number < len(streams), "a stream is not declared")
         was = before[row] = (before[row] + last[number]) & M64

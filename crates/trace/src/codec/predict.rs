@@ -68,29 +68,18 @@ fn predicted_third<L: Lane, const ORDER: usize>(first: L, second: L) -> L {
 }
 
 fn residuals_of_one<L: Lane, const ORDER: usize>(lanes: &[L], out: &mut [L]) {
-    for (index, (to, &lane)) in out.iter_mut().zip(lanes).enumerate().take(EARLY as usize) {
-        let predicted = match index {
-            0 => L::truncate(0),
-            1 => lanes[0],
-            _ => predicted_third::<L, ORDER>(lanes[0], lanes[1]),
-        };
-        *to = lane.minus(predicted).zigzag();
-    }
-    if let (Some(lanes_from_fourth), Some(out)) = (lanes.get(EARLY as usize..), out.get_mut(EARLY as usize..)) {
+    let (early, rest) = out.split_at_mut(lanes.len().min(EARLY as usize));
+    early.copy_from_slice(&lanes[..early.len()]);
+    early_residuals::<L, ORDER>(&one_run(early.len()), early);
+    if let Some(late) = lanes.get(EARLY as usize..) {
         let past = [&lanes[2..], &lanes[1..], lanes];
-        each_with_past(lanes_from_fourth, past, out, |lane, past| lane.minus(predicted::<L, ORDER>(past)).zigzag());
+        each_with_past(late, past, rest, |lane, past| lane.minus(predicted::<L, ORDER>(past)).zigzag());
     }
 }
 
 fn undo_one<L: Lane, const ORDER: usize>(lanes: &mut [L]) {
-    for index in 0..lanes.len().min(EARLY as usize) {
-        let predicted = match index {
-            0 => L::truncate(0),
-            1 => lanes[0],
-            _ => predicted_third::<L, ORDER>(lanes[0], lanes[1]),
-        };
-        lanes[index] = predicted.plus(lanes[index].unzigzag());
-    }
+    let early = lanes.len().min(EARLY as usize);
+    undo_early::<L, ORDER>(&one_run(early), &mut lanes[..early]);
     let Some((&mut [mut c, mut b, mut a], rest)) = lanes.split_first_chunk_mut() else { return };
     for lane in rest {
         *lane = predicted::<L, ORDER>([a, b, c]).plus(lane.unzigzag());
@@ -98,8 +87,14 @@ fn undo_one<L: Lane, const ORDER: usize>(lanes: &mut [L]) {
     }
 }
 
+/// The run of a column without entities that has so many early lanes; none without lanes.
+fn one_run(early: usize) -> Vec<EntityRun> {
+    let len = u32::try_from(early).expect("at most three");
+    Vec::from_iter((len > 0).then_some(EntityRun { slot: 0, generation: 0, start: 0, len }))
+}
+
 fn residuals_of_runs<L: Lane, const ORDER: usize>(lanes: &[L], places: &Places, out: &mut [L]) {
-    let (early, mut rest) = out.split_at_mut(places.early());
+    let (early, mut rest) = out.split_at_mut(places.early.len());
     for &Early { row, index } in &places.early {
         early[index as usize] = lanes[row as usize];
     }
@@ -116,7 +111,7 @@ fn residuals_of_runs<L: Lane, const ORDER: usize>(lanes: &[L], places: &Places, 
 }
 
 fn undo_runs<L: Lane, const ORDER: usize>(residuals: &mut [L], places: &Places, out: &mut [L]) {
-    let (early, rest) = residuals.split_at_mut(places.early());
+    let (early, rest) = residuals.split_at_mut(places.early.len());
     let mut rest = &*rest;
     undo_early::<L, ORDER>(&places.runs, early);
     let rows = out.len();

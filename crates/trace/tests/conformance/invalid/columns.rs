@@ -151,10 +151,14 @@ fn draws() -> Vec<Case> {
         (0..number * 3).try_for_each(|_| tick.draw(draw))
     });
     let slice = |name: &str, slice: [u8; 2]| with_columns(name, &good, &[("rng.slices", PLAIN, slice.to_vec())]);
+    let predicted = RngStream { name: "main".to_owned(), algorithm: RngAlgorithm::MsvcLcg };
+    let undrawn = LayoutSpec { rng: Some(vec![predicted]), ..LayoutSpec::default() };
+    let undrawn = trace(undrawn, live(8), 0..2, |_, _| Ok(()));
     let rows = |name: &str, rows: [u32; 2]| with_columns(name, &good, &[("rng.rows", PLAIN, plain32(&rows))]);
     vec![
         slice("draws-of-bits-from-64-on", [64, 0]),
         slice("draws-of-33-bits", [0, 33]),
+        with_columns("draws-of-bits-that-nothing-uses", &undrawn, &[("rng.slices", PLAIN, vec![64, 0])]),
         rows("table-of-more-rows-than-the-head-says", [1, 3]),
         rows("table-of-fewer-rows-than-the-head-says", [1, 1]),
         rows("table-of-rows-past-32-bits", [u32::MAX, 4]),
