@@ -12,7 +12,7 @@ use cdt_schema::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::codec::{self, Choice, ColumnEncoding, Count, Lane, Scratch, Zstd};
+use crate::codec::{self, Archiver, Choice, ColumnEncoding, Count, Lane, Scratch};
 use crate::draws;
 use crate::frame::Cursor;
 use crate::index::tick_runs_of;
@@ -38,7 +38,7 @@ pub(crate) const MAX_BLOCK_BYTES: usize = 22 << 20;
 pub(crate) struct BlockWriter {
     /// One for each column frame of a block.
     choices: Vec<Choice>,
-    zstd: Option<Zstd>,
+    archiver: Option<Archiver>,
     scratch: Scratch,
     places: Places,
     tail: Vec<u8>,
@@ -49,7 +49,7 @@ impl BlockWriter {
     pub(crate) fn new(encoding: Encoding) -> BlockWriter {
         BlockWriter {
             choices: Vec::new(),
-            zstd: (encoding == Encoding::Archive).then(Zstd::new),
+            archiver: (encoding == Encoding::Archive).then(Archiver::new),
             scratch: Scratch::default(),
             places: Places::default(),
             tail: Vec::new(),
@@ -165,8 +165,8 @@ impl BlockWriter {
         if self.choices.len() == column {
             self.choices.push(Choice::default());
         }
-        let (choice, zstd) = (&mut self.choices[column], self.zstd.as_mut());
-        let encoding = codec::encode(lanes, places, choice, zstd, &mut self.scratch, &mut self.tail);
+        let (choice, archiver) = (&mut self.choices[column], self.archiver.as_mut());
+        let encoding = codec::encode(lanes, places, choice, archiver, &mut self.scratch, &mut self.tail);
         let bytes = &self.tail[start..];
         let (encoding, len, checksum) = (encoding.number(), len32(bytes.len()), checksum(bytes));
         self.columns.push(ColumnFrameRecord { encoding, len, checksum });

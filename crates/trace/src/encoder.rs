@@ -37,7 +37,7 @@ impl Options {
     /// Small blocks, cheap to write and to probe.
     pub const LIVE: Options = Options { encoding: Encoding::Live, block_bytes: 256 << 10, block_ticks: 4096 };
     /// Large blocks, small files.
-    pub const ARCHIVE: Options = Options { encoding: Encoding::Archive, block_bytes: 1 << 20, block_ticks: 16_384 };
+    pub const ARCHIVE: Options = Options { encoding: Encoding::Archive, block_bytes: 384 << 10, block_ticks: 16_384 };
 }
 
 /// Turns ticks into the bytes of a trace. Bytes pile up until [`Encoder::take_output`] fetches them.

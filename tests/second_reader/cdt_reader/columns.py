@@ -14,6 +14,9 @@ ORDERS = 4
 PIECE = 64
 """Bytes that are unpacked at once. A zstd block has at least 4 bytes and gives at most 128 KiB."""
 MOST_WINDOW = 1 << 23
+MOST_CONTEXTS = 32
+LONGEST_CODE = 8
+STREAMS = 4
 ZSTD_MAGIC = bytes.fromhex("28b5 2ffd")
 
 
@@ -51,6 +54,9 @@ def read_column(encoding: int, data: bytes, count: int, bits: int, runs: Runs | 
     elif 8 < encoding < 8 + ORDERS:
         residuals = zip(early(runs) + late_by_run(runs), planes(cursor, count, bits))
         lanes = by_row(from_residuals(residuals, encoding - 8, bits, runs), runs)
+    elif 12 < encoding < 12 + ORDERS:
+        residuals = zip(early(runs) + late_by_row(runs), coded(cursor, bits, runs))
+        lanes = by_row(from_residuals(residuals, encoding - 12, bits, runs), runs)
     else:
         raise FormatError("a column encoding is not known")
     cursor.end()
@@ -116,6 +122,77 @@ def interleaved(data: bytes, width: int, bits: int) -> list[int]:
         words = b"".join(data[row * 16 + lane * size :][:size] for row in range(width))
         result[lane::lanes] = consecutive(words, GROUP // lanes, width)
     return result
+
+
+def coded(cursor: Cursor, bits: int, runs: Runs) -> "array[int]":
+    """Numbers whose widths are told by codes."""
+    first_ones = early(runs)
+    result = packed(cursor, len(first_ones), bits)
+    width_of = {lane: (number + 1).bit_length() - 1 for lane, number in zip(first_ones, result)}
+    contexts = cursor.number(1)
+    need(1 <= contexts <= MOST_CONTEXTS, "there are 1 to 32 contexts")
+    codes = [code(cursor, bits) for _ in range(contexts)]
+    lengths = [cursor.number(4) for _ in range(STREAMS - 1)]
+    streams = [Bits(cursor.take(length)) for length in lengths]
+    streams.append(Bits(cursor.take(len(cursor.data) - cursor.at)))
+    for index, lane in enumerate(late_by_row(runs)):
+        stream = streams[index % STREAMS]
+        width = width_of[lane] = stream.width(codes[min(width_of[lane - 1], contexts - 1)])
+        result.append((1 << width | stream.take(width)) - 1 & (1 << bits) - 1)
+    for stream in streams:
+        stream.end()
+    return result
+
+
+def code(cursor: Cursor, bits: int) -> dict[tuple[int, int], int]:
+    """A context's widths by the length and the bits of their codes."""
+    count = cursor.number(1)
+    if count == 0:
+        return {}
+    first = cursor.number(1)
+    need(first + count <= bits + 1, "a width is more than the lanes have")
+    if count == 1:
+        return {(0, 0): first}
+    halves = [half for byte in cursor.take((count + 1) // 2) for half in (byte & 15, byte >> 4)][:count]
+    need(max(halves) <= LONGEST_CODE, "a code has at most 8 bits")
+    need(sum(1 << LONGEST_CODE >> length for length in halves if length) == 1 << LONGEST_CODE, "codes leave nothing over")
+    result = {}
+    following = 0
+    for length in range(1, LONGEST_CODE + 1):
+        following <<= 1
+        for width in (first + place for place, half in enumerate(halves) if half == length):
+            result[length, following] = width
+            following += 1
+    return result
+
+
+class Bits:
+    """A stream of bits, the lowest of each byte first."""
+
+    def __init__(self, data: bytes) -> None:
+        self.every = int.from_bytes(data, "little")
+        self.left = len(data) * 8
+
+    def take(self, count: int) -> int:
+        """The next bits as a number."""
+        need(count <= self.left, "a stream of codes ends too soon")
+        self.left -= count
+        taken = self.every & (1 << count) - 1
+        self.every >>= count
+        return taken
+
+    def width(self, codes: dict[tuple[int, int], int]) -> int:
+        """The width that the next code tells."""
+        need(bool(codes), "a width is needed where none is told")
+        taken = length = 0
+        while (length, taken) not in codes:
+            length += 1
+            taken = taken << 1 | self.take(1)
+        return codes[length, taken]
+
+    def end(self) -> None:
+        """Nothing but a part of a byte may be left."""
+        need(self.left < 8, "bytes are left in a stream of codes")
 
 
 def planes(cursor: Cursor, count: int, bits: int) -> "array[int]":

@@ -18,12 +18,15 @@ const TELLING: u32 = 8;
 
 /// Appends numbers.
 pub(super) fn pack<L: Lane>(numbers: &[L], out: &mut Vec<u8>) {
-    each_shape(numbers, |group, count, shape| pack_group(group, count, shape, out));
+    each_shape(numbers, |group, count, widths, shape| pack_group(group, count, widths, shape, out));
 }
 
-/// Calls `of` with every group, how many of its numbers are used, and its shape.
-fn each_shape<L: Lane>(numbers: &[L], mut of: impl FnMut(&[L; GROUP], usize, Shape)) {
-    let mut of = |group: &[L; GROUP], count: usize| of(group, count, Shape::of(group, count));
+/// Calls `of` with every group, how many of its numbers are used, their widths, and its shape.
+fn each_shape<L: Lane>(numbers: &[L], mut of: impl FnMut(&[L; GROUP], usize, &Widths, Shape)) {
+    let mut of = |group: &[L; GROUP], count: usize| {
+        let widths = Widths::of(group);
+        of(group, count, &widths, Shape::of(&widths, count));
+    };
     let (groups, rest) = numbers.as_chunks::<GROUP>();
     groups.iter().for_each(|group| of(group, GROUP));
     if !rest.is_empty() {
@@ -39,7 +42,7 @@ fn padded<L: Lane>(numbers: &[L]) -> [L; GROUP] {
 }
 
 /// Appends a group of which `count` numbers are used and the others zero.
-fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, shape: Shape, out: &mut Vec<u8>) {
+fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, widths: &Widths, shape: Shape, out: &mut Vec<u8>) {
     let width = shape.width;
     if shape.exceptions == 0 {
         out.push(byte(width));
@@ -48,7 +51,7 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, shape: Shape, out: &mut
     }
     out.extend_from_slice(&[byte(width) | EXCEPTIONS, byte(shape.exceptions), byte(shape.upper)]);
     bits::pack(group, count, width, out);
-    let wide = wider(group, width);
+    let wide = widths.above(shape.width);
     places(wide).for_each(|place| out.push(byte(place)));
     let start = out.len();
     let end = start + bytes_of(shape.exceptions as usize, shape.upper);
@@ -85,16 +88,6 @@ fn bits_at(bytes: &[u8], at: usize, width: u32) -> u64 {
     bits & u64::MAX >> (64 - width)
 }
 
-/// The numbers of a group with more than `width` bits, a bit each.
-fn wider<L: Lane>(group: &[L; GROUP], width: u32) -> u128 {
-    let flags = group.map(|number| u8::from(!number.fits(width)));
-    // Gathers the lowest bits of eight bytes in the highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let bytes = flags.as_chunks::<8>().0;
-    let gathered = bytes.iter().map(|bytes| u64::from_le_bytes(*bytes).wrapping_mul(GATHER) >> 56);
-    gathered.rev().fold(0, |all, eight| all << 8 | u128::from(eight))
-}
-
 /// The places of the bits that are set, ascending.
 fn places(mut bits: u128) -> impl Iterator<Item = u32> {
     std::iter::from_fn(move || {
@@ -119,17 +112,15 @@ struct Shape {
 
 impl Shape {
     /// The cheapest for a group; of equal ones the widest.
-    fn of<L: Lane>(group: &[L; GROUP], count: usize) -> Shape {
-        let widest = group.iter().fold(L::truncate(0), |all, &number| all.or(number)).width();
+    fn of(widths: &Widths, count: usize) -> Shape {
+        let widest = widths.widest();
         let mut best = Shape { width: widest, exceptions: 0, upper: 0 };
-        if widest == 0 {
-            return best;
-        }
-        let counts = Widths::of(group);
         let mut least = best.bits(count);
-        let mut exceptions = 0;
-        for width in (0..widest).rev() {
-            exceptions += counts.of_width(width + 1);
+        let (mut rest, mut above, mut exceptions) = (widths.clone(), widest, 0);
+        while above > 0 {
+            // Between two widths that occur, each bit less is a gain.
+            exceptions += rest.take_out(above);
+            let width = rest.widest();
             if exceptions > MOST_EXCEPTIONS {
                 break;
             }
@@ -138,6 +129,7 @@ impl Shape {
             if bits < least {
                 (best, least) = (shape, bits);
             }
+            above = width;
         }
         best
     }
@@ -153,23 +145,41 @@ impl Shape {
     }
 }
 
-/// How many numbers of a group have how many bits. There are several counters of each width, because a counter that was just
-/// raised cannot be raised again at once, and neighbours often have one width.
-struct Widths([[u8; 65]; 4]);
+/// How many bits each number of a group has. Bytes, because the machine compares many of them at once.
+#[derive(Clone)]
+struct Widths([u8; GROUP]);
 
 impl Widths {
     fn of<L: Lane>(group: &[L; GROUP]) -> Widths {
-        let mut widths = Widths([[0; 65]; 4]);
-        for four in group.as_chunks::<4>().0 {
-            for (counts, number) in widths.0.iter_mut().zip(four) {
-                counts[number.width() as usize] += 1;
-            }
-        }
-        widths
+        let mut widths = [0; GROUP];
+        L::widths(group, L::truncate(0), &mut widths);
+        Widths(widths)
     }
 
-    fn of_width(&self, width: u32) -> u32 {
-        self.0.iter().map(|counts| u32::from(counts[width as usize])).sum()
+    fn widest(&self) -> u32 {
+        u32::from(self.0.iter().fold(0, |widest, &width| widest.max(width)))
+    }
+
+    /// Puts 0 in place of a width, and says how many there were.
+    fn take_out(&mut self, width: u32) -> u32 {
+        let width = byte(width);
+        let mut many = 0u8;
+        for other in &mut self.0 {
+            let is_it = u8::from(*other == width).wrapping_neg();
+            many = many.wrapping_sub(is_it);
+            *other &= !is_it;
+        }
+        u32::from(many)
+    }
+
+    /// The numbers with more bits, a bit each.
+    fn above(&self, width: u32) -> u128 {
+        let flags = self.0.map(|other| u8::from(u32::from(other) > width));
+        // Gathers the lowest bits of eight bytes in the highest byte.
+        const GATHER: u64 = 0x0102_0408_1020_4080;
+        let bytes = flags.as_chunks::<8>().0;
+        let gathered = bytes.iter().map(|bytes| u64::from_le_bytes(*bytes).wrapping_mul(GATHER) >> 56);
+        gathered.rev().fold(0, |all, eight| all << 8 | u128::from(eight))
     }
 }
 
@@ -181,7 +191,7 @@ fn bits_of(count: usize, width: u32) -> u32 {
 /// Bits that numbers would need when packed.
 pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
     let mut bits = 0;
-    each_shape(numbers, |_, count, shape| bits += u64::from(shape.bits(count)));
+    each_shape(numbers, |_, count, _, shape| bits += u64::from(shape.bits(count)));
     bits
 }
 

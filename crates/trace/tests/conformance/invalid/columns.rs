@@ -11,11 +11,14 @@ const CONSTANT: u8 = 1;
 const DICTIONARY: u8 = 2;
 const PACKED: u8 = 4;
 const PLANES: u8 = 8;
+/// Coded, order 1.
+const CODED: u8 = 13;
 
 pub fn cases() -> Vec<Case> {
     let mut cases = frames();
     cases.extend(packed());
     cases.extend(planes());
+    cases.extend(coded());
     cases.extend(entities());
     cases.extend(draws());
     cases
@@ -30,6 +33,7 @@ fn frames() -> Vec<Case> {
     vec![
         three("column-encoding-3", 3, &[0; 12]),
         three("column-encoding-12", 12, &[0; 12]),
+        three("column-encoding-16", 16, &[0; 12]),
         three("column-plain-too-short", PLAIN, &[0; 11]),
         three("column-plain-too-long", PLAIN, &[0; 13]),
         three("column-constant-too-short", CONSTANT, &[0; 3]),
@@ -98,6 +102,39 @@ fn planes() -> Vec<Case> {
             &column(ScalarType::Bool, live(8), [Scalar::Bool(true); 3]),
             &[("state.value", PLANES, [1, 0].repeat(4))],
         ),
+    ]
+}
+
+/// Five lanes, of which the first three have the bytes of a packed group, and the others the codes and streams given.
+fn coded() -> Vec<Case> {
+    let five = |name: &str, codes: &[u8], lens: [u32; 3], streams: &[u8]| {
+        let lens = lens.map(u32::to_le_bytes).concat();
+        let bytes = [&[0], codes, &lens, streams].concat();
+        let good = column(ScalarType::U32, live(8), [Scalar::U32(7); 5]);
+        with_columns(&format!("column-coded-{name}"), &good, &[("state.value", CODED, bytes)])
+    };
+    // Widths of 0 and 1 have codes of a bit, and so has a number of width 1.
+    let two = [1, 2, 0, 0x11];
+    vec![
+        three("column-coded-empty", CODED, &[]),
+        three("column-coded-without-contexts", CODED, &[0]),
+        five("of-no-context", &[0], [0; 3], &[]),
+        five("of-33-contexts", &[&[33], [1, 0].repeat(33).as_slice()].concat(), [0; 3], &[]),
+        five("of-fewer-contexts", &[3, 1, 0], [0; 3], &[]),
+        five("of-a-width-of-33", &[1, 1, 33], [0; 3], &[]),
+        five("of-widths-to-33", &[1, 2, 32, 0x11], [0; 3], &[0]),
+        five("of-codes-that-leave-some-over", &[1, 2, 0, 0x21], [1, 1, 0], &[0, 0]),
+        five("of-codes-too-many", &[1, 3, 0, 0x11, 0x01], [1, 1, 0], &[0, 0]),
+        five("of-a-code-of-9-bits", &[1, 10, 0, 0x21, 0x43, 0x65, 0x87, 0x99], [1, 1, 0], &[0, 0]),
+        five("of-no-code", &[1, 2, 0, 0], [1, 1, 0], &[0, 0]),
+        five("where-no-width-is-told", &[1, 0], [0; 3], &[]),
+        three("column-coded-without-lengths-of-streams", CODED, &[0, 1, 0, 0, 0]),
+        five("of-streams-past-the-frame", &two, [1, 2, 0], &[0, 0]),
+        five("of-streams-past-32-bits", &two, [u32::MAX; 3], &[0, 0]),
+        five("ends-in-the-next-stream", &two, [0, 1, 0], &[0]),
+        five("ends-behind-the-frame", &two, [1, 0, 0], &[0]),
+        five("byte-behind-a-number", &two, [2, 1, 0], &[0; 3]),
+        five("byte-behind-all", &two, [1, 1, 0], &[0; 3]),
     ]
 }
 

@@ -12,6 +12,9 @@ const PACKED: usize = 150;
 /// Lanes from which on an archive has planes, and some.
 const PLANES: usize = 300;
 
+/// Lanes of which an archive has several contexts.
+const CODED: usize = 800;
+
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (width, scalar_type) in [("8", ScalarType::Bool), ("32", ScalarType::U32), ("64", ScalarType::U64)] {
@@ -32,10 +35,13 @@ pub fn cases() -> Vec<Case> {
         add("dictionary", live(PLANES), picks.collect());
         for order in 0..4 {
             let packed = sums(order, noise(PACKED, 3));
-            let planes = sums(order, noise(37, 9).into_iter().cycle().take(PLANES).collect());
+            let planes = sums(order, every_second(noise(38, 9)).into_iter().cycle().take(PLANES).collect());
             add(&format!("packed-{order}-with-exceptions"), live(PLANES), with_jumps(packed.clone()));
             add(&format!("packed-{order}"), live(PLANES), packed);
             add(&format!("planes-{order}"), archive(PLANES), planes);
+            if order > 0 {
+                add(&format!("coded-{order}"), archive(CODED), sums(order, every_second(of_all_widths(CODED, 20))));
+            }
         }
     }
     cases.push(largest_window());
@@ -58,6 +64,22 @@ fn largest_window() -> Case {
 pub fn noise(count: usize, bits: u32) -> Vec<u64> {
     let mut numbers = Numbers(u64::from(bits));
     (0..count).map(|_| numbers.draw() >> (64 - bits)).collect()
+}
+
+/// Numbers of 1 to `bits` bits, about as wide as those before them.
+pub fn of_all_widths(count: usize, bits: u32) -> Vec<u64> {
+    let mut width = 1;
+    let number = |(number, step): (u64, u64)| {
+        width = (width + u32::try_from(step % 5).unwrap()).saturating_sub(2).clamp(1, bits);
+        number >> (bits - width)
+    };
+    noise(count, bits).into_iter().zip(noise(count, 40)).map(number).collect()
+}
+
+/// Numbers of which every second one is 0, so that their differences are no smaller than they are.
+pub fn every_second(mut numbers: Vec<u64>) -> Vec<u64> {
+    numbers.iter_mut().step_by(2).for_each(|number| *number = 0);
+    numbers
 }
 
 /// Numbers whose differences of that order are these, but for the first, which are 0 as those of lower orders are.

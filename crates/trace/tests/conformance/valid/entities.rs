@@ -5,7 +5,7 @@ use cdt_testkit::surgery::{Parts, elements, put_u32, u32_at};
 
 use cdt_trace::Options;
 
-use super::columns::{noise, sums};
+use super::columns::{every_second, noise, of_all_widths, sums};
 use crate::make::{Case, archive, case, column, field, live, state, trace};
 
 pub fn cases() -> Vec<Case> {
@@ -61,7 +61,12 @@ fn lives() -> Vec<Case> {
         ),
         kinds(),
         runs("packed", live(200), &|order, age| sums(order, noise(age, 3))),
-        runs("planes", archive(200), &|order, age| sums(order, noise(37, 9).into_iter().cycle().take(age).collect())),
+        runs("coded", archive(200), &|order, age| {
+            sums(order, every_second(of_all_widths(5 * age, 20).split_off(4 * age)))
+        }),
+        runs("planes", archive(200), &|order, age| {
+            sums(order, every_second(noise(38, 9)).into_iter().cycle().take(age).collect())
+        }),
     ]
 }
 
