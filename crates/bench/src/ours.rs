@@ -99,7 +99,7 @@ pub fn read_ticks<W: Workload>(memory: &Memory, of: impl Fn(&W::Tick) -> usize) 
 /// Opens the trace and reads one tick.
 pub fn tick<W: Workload>(memory: &Memory, number: u32) -> W::Tick {
     let trace = open(memory);
-    let rows = trace.up_to(&mut BlockDecoder::new(), Tick(number), ChannelSet::ALL).expect("our own trace");
+    let rows = trace.tick_by(&mut BlockDecoder::new(), Tick(number), ChannelSet::ALL).expect("our own trace");
     let rows = rows.expect("the tick is there");
     let mut tick = W::Tick::default();
     W::read(&rows, rows.ticks().len() - 1, &mut tick);

@@ -51,7 +51,7 @@ fn tick_number<S: serde::Serializer>(tick: &Tick, serializer: S) -> Result<S::Ok
 pub fn tick<S: Source>(trace: &Trace<S>, tick: Tick, channels: ChannelSet) -> Result<Option<TickView>, Error> {
     let layout = trace.layout().clone();
     let asked: ChannelSet = layout.channels().iter().filter(|&channel| channels.contains(channel)).collect();
-    let Some(rows) = trace.up_to(&mut BlockDecoder::new(), tick, asked)? else { return Ok(None) };
+    let Some(rows) = trace.tick_by(&mut BlockDecoder::new(), tick, asked)? else { return Ok(None) };
     let index = rows.ticks().len() - 1;
     let mut digester = TickDigester::new(&layout);
     // Of memory a tick carries what changed, so the digest needs the ticks before.

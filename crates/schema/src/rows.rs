@@ -30,6 +30,14 @@ impl Ragged {
         self.ends.push(u32::try_from(self.data.len()).expect("a block's rows stay far below 4 GiB"));
     }
 
+    fn drop_first(&mut self, rows: usize) {
+        let Some(last) = rows.checked_sub(1) else { return };
+        let bytes = self.ends[last];
+        self.ends.drain(..rows);
+        self.ends.iter_mut().for_each(|end| *end -= bytes);
+        self.data.drain(..bytes as usize);
+    }
+
     fn truncate(&mut self, rows: usize) {
         self.ends.truncate(rows);
         self.data.truncate(self.ends.last().map_or(0, |&end| end as usize));
@@ -98,6 +106,19 @@ impl Column {
         match self {
             Column::Bytes(ragged) => ragged.get(row),
             _ => panic!("a column of scalars has no byte strings"),
+        }
+    }
+
+    /// Takes the first rows out.
+    ///
+    /// # Panics
+    /// If it has fewer.
+    pub fn drop_first(&mut self, rows: usize) {
+        match self {
+            Column::W8(lanes) => drop(lanes.drain(..rows)),
+            Column::W32(lanes) => drop(lanes.drain(..rows)),
+            Column::W64(lanes) => drop(lanes.drain(..rows)),
+            Column::Bytes(ragged) => ragged.drop_first(rows),
         }
     }
 

@@ -347,8 +347,8 @@ fn read_columns(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Vec
 /// What is asked of a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked<'a> {
-    /// The rows of some channels, of the ticks up to this one.
-    Channels(ChannelSet, Tick),
+    /// The rows of some channels, of the ticks from the first to the last of these.
+    Channels(ChannelSet, [Tick; 2]),
     /// Some columns of one table, by their numbers; the others are left empty. Of a table whose columns do not stand alone all
     /// are decoded.
     Columns(TableId, &'a [usize]),
@@ -435,8 +435,10 @@ impl BlockDecoder {
         let head_bytes = first_bytes.get(..at(entry.tail_start())).unwrap_or(first_bytes);
         let head = BlockHead::read(layout, entry, head_bytes)?;
         let ticks = match asked {
-            Asked::Channels(_, last) => head.ticks.partition_point(|&tick| tick <= last),
-            Asked::Columns(..) => head.ticks.len(),
+            Asked::Channels(_, [first, last]) => {
+                head.ticks.partition_point(|&tick| tick < first)..head.ticks.partition_point(|&tick| tick <= last)
+            }
+            Asked::Columns(..) => 0..head.ticks.len(),
         };
         let spare = self.spare.take().filter(|(of, _)| *of == layout.digest());
         let mut tables = spare.map_or_else(Vec::new, |(_, tables)| tables);
@@ -454,7 +456,7 @@ impl BlockDecoder {
             };
             let mut decoder = TableDecoder {
                 head: &head,
-                ticks,
+                ticks: ticks.clone(),
                 rows: head.rows[id],
                 schema,
                 wanted: asked.columns(schema),
@@ -468,14 +470,14 @@ impl BlockDecoder {
             })?;
         }
         self.buffers = [first, other];
-        asked.rows(layout, head.ticks.into_iter().take(ticks).collect(), tables, head.offset)
+        asked.rows(layout, head.ticks[ticks].to_vec(), tables, head.offset)
     }
 }
 
 struct TableDecoder<'a> {
     head: &'a BlockHead,
-    /// Of how many of the block's ticks the rows are decoded, from the first one on.
-    ticks: usize,
+    /// Of which of the block's ticks the rows are kept. Rows before them are decoded, for others follow from them.
+    ticks: Range<usize>,
     /// How many rows the block has.
     rows: u32,
     schema: &'a TableSchema,
@@ -498,15 +500,16 @@ impl TableDecoder<'_> {
         table.ends.clear();
         match (self.schema.kind, self.schema.arity) {
             (TableKind::Entities(_), _) => return self.entities(cursor, table),
-            (_, Arity::Fixed(each)) => table.ends.extend((1..=len32(self.ticks)).map(|tick| tick * each)),
+            (_, Arity::Fixed(each)) => table.ends.extend((1..=len32(self.ticks.end)).map(|tick| tick * each)),
             (_, Arity::Many) => {
                 let mut counts = Vec::new();
                 self.lanes::<u32>(cursor, Count::all(self.head.ticks.len()), None, &mut counts)?;
                 cumulate(&counts, self.rows, &mut table.ends)?;
-                table.ends.truncate(self.ticks);
+                table.ends.truncate(self.ticks.end);
             }
         }
         let rows = Count { all: self.rows as usize, first: table.rows() };
+        let dropped = self.dropped(table);
         let mut slices = Vec::new();
         if self.schema.kind == TableKind::Rng {
             let mut bytes: Vec<u8> = Vec::new();
@@ -519,14 +522,35 @@ impl TableDecoder<'_> {
                 continue;
             }
             match declared.column_type {
-                ColumnType::Scalar(_) => self.column(cursor, rows, None, column)?,
-                column_type => self.ragged(cursor, column_type, rows, column)?,
+                // A draw follows from the one before.
+                ColumnType::Scalar(_) if self.schema.kind == TableKind::Rng => {
+                    self.column(cursor, rows, 0, None, column)?;
+                }
+                ColumnType::Scalar(_) => self.column(cursor, rows, dropped, None, column)?,
+                column_type => {
+                    self.ragged(cursor, column_type, rows, column)?;
+                    column.drop_first(dropped);
+                }
             }
         }
         if self.schema.kind == TableKind::Rng {
             draws::restore(table, layout.rng_streams(), &slices)?;
+            table.columns.iter_mut().for_each(|column| column.drop_first(dropped));
         }
+        self.drop_ends(table);
         Ok(())
+    }
+
+    /// How many of a table's first rows are not kept.
+    fn dropped(&self, table: &Table) -> usize {
+        self.ticks.start.checked_sub(1).map_or(0, |before| table.ends[before] as usize)
+    }
+
+    /// Drops the ticks that are not kept, whose rows are dropped already.
+    fn drop_ends(&self, table: &mut Table) {
+        let dropped = len32(self.dropped(table));
+        table.ends.drain(..self.ticks.start);
+        table.ends.iter_mut().for_each(|end| *end -= dropped);
     }
 
     fn entities(&mut self, cursor: &mut Cursor<'_>, table: &mut Table) -> Result<(), String> {
@@ -535,21 +559,24 @@ impl TableDecoder<'_> {
         let runs = self.runs(cursor, rows, ticks)?;
         self.places.fill(runs, len32(ticks));
         table.ends.clone_from(&self.places.ends);
-        table.ends.truncate(self.ticks);
+        table.ends.truncate(self.ticks.end);
         let rows = Count { all: rows, first: table.rows() };
+        let dropped = self.dropped(table);
+        self.drop_ends(table);
         let (keys, fields) = table.columns.split_at_mut(entities::FIRST_FIELD);
         let parts = [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation];
         for (number, (column, part)) in keys.iter_mut().zip(parts).enumerate() {
             let Column::W32(lanes) = column else { unreachable!("slots and generations are 32-bit") };
             lanes.clear();
             if self.wants(number) {
-                self.places.spread(part, len32(self.ticks), lanes);
+                self.places.spread(part, len32(self.ticks.end), lanes);
+                lanes.drain(..dropped);
             }
         }
         let places = std::mem::take(self.places);
         let decoded = fields.iter_mut().zip(entities::FIRST_FIELD..).try_for_each(|(column, number)| {
             if self.wants(number) {
-                self.column(cursor, rows, Some(&places), column)
+                self.column(cursor, rows, dropped, Some(&places), column)
             } else {
                 self.skip(cursor, column)
             }
@@ -609,19 +636,42 @@ impl TableDecoder<'_> {
         Ok(runs)
     }
 
+    /// Decodes a column of scalars, and drops the first of those that were asked for.
     fn column(
         &mut self,
         cursor: &mut Cursor<'_>,
         count: Count,
+        dropped: usize,
         places: Option<&Places>,
         column: &mut Column,
     ) -> Result<(), String> {
         match column {
-            Column::W8(lanes) => self.lanes(cursor, count, places, lanes),
-            Column::W32(lanes) => self.lanes(cursor, count, places, lanes),
-            Column::W64(lanes) => self.lanes(cursor, count, places, lanes),
+            Column::W8(lanes) => self.last_lanes(cursor, count, dropped, places, lanes),
+            Column::W32(lanes) => self.last_lanes(cursor, count, dropped, places, lanes),
+            Column::W64(lanes) => self.last_lanes(cursor, count, dropped, places, lanes),
             Column::Bytes(_) => unreachable!("the column holds scalars"),
         }
+    }
+
+    /// Decodes the next column frame. If some lanes are dropped, the others are fetched from a buffer that all columns use, so that what
+    /// is not kept occupies no fresh memory.
+    fn last_lanes<L: Lane>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        count: Count,
+        dropped: usize,
+        places: Option<&Places>,
+        out: &mut Vec<L>,
+    ) -> Result<(), String> {
+        if dropped == 0 {
+            return self.lanes(cursor, count, places, out);
+        }
+        let mut all = std::mem::take(&mut L::buffers(self.scratch).all);
+        let decoded = self.lanes(cursor, count, places, &mut all);
+        out.clear();
+        out.extend_from_slice(all.get(dropped..).unwrap_or_default());
+        L::buffers(self.scratch).all = all;
+        decoded
     }
 
     fn ragged(

@@ -10,7 +10,6 @@ use crate::frame::Cursor;
 use crate::places::Places;
 
 use bits::Rows;
-use coded::{OneRun, Walk};
 use planes::{Unzstd, Zstd};
 
 /// How a column's lanes are stored. The number is what the file holds.
@@ -73,6 +72,10 @@ pub(crate) trait Lane: Copy + PartialEq + Into<u64> + Rows {
     fn width(self) -> u8;
     /// The bits that each number and `more` need together, in place of as many widths.
     fn widths(numbers: &[Self], more: Self, out: &mut [u8]);
+    /// Appends the lanes that some bytes are.
+    fn read(bytes: &[u8], out: &mut Vec<Self>);
+    /// Appends the bytes of some lanes.
+    fn write(lanes: &[Self], out: &mut Vec<u8>);
     /// Appends byte `byte` of each number, of which 0 is the lowest.
     fn plane(numbers: &[Self], byte: usize, out: &mut Vec<u8>);
     /// Numbers of which each byte stands in a plane of its own.
@@ -114,6 +117,16 @@ macro_rules! lane {
             #[inline(always)]
             fn widths(numbers: &[Self], more: Self, out: &mut [u8]) {
                 $widths(numbers, more, out)
+            }
+
+            fn read(bytes: &[u8], out: &mut Vec<Self>) {
+                out.extend(bytes.as_chunks().0.iter().map(|bytes| <$type>::from_le_bytes(*bytes)));
+            }
+
+            fn write(lanes: &[Self], out: &mut Vec<u8>) {
+                let start = out.len();
+                out.resize(start + size_of_val(lanes), 0);
+                out[start..].as_chunks_mut().0.iter_mut().zip(lanes).for_each(|(to, lane)| *to = lane.to_le_bytes());
             }
 
             fn plane(numbers: &[Self], byte: usize, out: &mut Vec<u8>) {
@@ -194,6 +207,8 @@ pub(crate) struct Scratch {
 /// Buffers of one lane width.
 #[derive(Debug)]
 pub(crate) struct Buffers<L> {
+    /// Lanes of which not all are kept.
+    pub(crate) all: Vec<L>,
     /// Lanes in another order.
     pub(crate) lanes: Vec<L>,
     residuals: Vec<L>,
@@ -201,13 +216,13 @@ pub(crate) struct Buffers<L> {
 
 impl<L> Default for Buffers<L> {
     fn default() -> Buffers<L> {
-        Buffers { lanes: Vec::new(), residuals: Vec::new() }
+        Buffers { all: Vec::new(), lanes: Vec::new(), residuals: Vec::new() }
     }
 }
 
 /// Most blocks for which a column's predictor is kept. Trying all of them on every block would cost more than packing does.
 const BLOCKS_PER_CHOICE: u32 = 64;
-/// The same where blocks are large.
+/// The same of an archive, which is made once and read often.
 const ARCHIVE_BLOCKS_PER_CHOICE: u32 = 8;
 /// Lanes on which predictors are tried.
 const TRIED: usize = 2048;
@@ -246,24 +261,32 @@ enum Way {
 impl Way {
     const ALL: [Way; 3] = [Way::Packed, Way::Coded, Way::Planes];
 
-    /// Bits of each number that a way must save, to be worth the time that it takes a reader.
-    fn price(self) -> usize {
+    /// Bits that are added to the cost of each number of such lanes, for the time that the way takes a reader.
+    fn price<L: Lane>(self) -> u32 {
         match self {
             Way::Packed => 0,
-            Way::Coded => 1,
-            Way::Planes => 2,
+            Way::Coded => L::BITS / 32,
+            Way::Planes => L::BITS / 16,
         }
     }
 }
 
 impl Choice {
-    fn renew<L: Lane>(&mut self, lanes: &[L], places: Option<&Places>, is_archive: bool, residuals: &mut Vec<L>) {
+    /// Makes the choice again if it was kept long enough; it is kept for at most so many blocks. `with_ways` says whether numbers may be
+    /// coded.
+    fn renew<L: Lane>(
+        &mut self,
+        lanes: &[L],
+        places: Option<&Places>,
+        with_ways: bool,
+        most: u32,
+        residuals: &mut Vec<L>,
+    ) {
         self.fresh = self.left == 0;
         if !self.fresh {
             self.left -= 1;
             return;
         }
-        let most = if is_archive { ARCHIVE_BLOCKS_PER_CHOICE } else { BLOCKS_PER_CHOICE };
         self.kept = (self.kept * 2).clamp(1, most);
         self.left = self.kept - 1;
         self.way = Way::default();
@@ -278,8 +301,12 @@ impl Choice {
                 stored.split_at(if order == 0 { 0 } else { places.map_or(0, |places| places.early.len()) });
             let tried = &rest[..rest.len().min(TRIED)];
             let of_all = |cost: u64| cost * rest.len() as u64 / tried.len().max(1) as u64;
-            let cost_of = if is_archive { coded::cost } else { packed::cost };
-            let cost = cost_of(early) + of_all(cost_of(tried));
+            let mut cost_of_tried = packed::cost(tried);
+            if with_ways && order > 0 {
+                let price = u64::from(Way::Coded.price::<L>()) * tried.len() as u64;
+                cost_of_tried = cost_of_tried.min(coded::cost(tried) + price);
+            }
+            let cost = packed::cost(early) + of_all(cost_of_tried);
             if order == 0 {
                 dictionary = dictionary_cost(tried).map(of_all);
             }
@@ -290,7 +317,7 @@ impl Choice {
         self.dictionary = dictionary.is_some_and(|cost| cost < least);
     }
 
-    /// Appends residuals in the way that was smallest when the choice was made, or is now if it is made now.
+    /// Appends residuals in the way that was cheapest when the choice was made, or is now if it is made now.
     fn archive<L: Lane>(
         &mut self,
         stored: &[L],
@@ -306,10 +333,7 @@ impl Choice {
             match way {
                 Way::Packed => packed::pack(stored, out),
                 Way::Coded if self.order == 0 => continue,
-                Way::Coded => {
-                    let one_run = OneRun::of(stored.len());
-                    coder.encode(stored, &places.map_or(one_run.walk(), Walk::of), out);
-                }
+                Way::Coded => coder.encode(stored, places, out),
                 Way::Planes => {
                     let numbers = match places {
                         None => stored,
@@ -321,7 +345,7 @@ impl Choice {
                     out.extend_from_slice(zstd.planes(numbers, &mut self.noise, self.fresh));
                 }
             }
-            let cost = (out.len() - from) * 8 + stored.len() * way.price();
+            let cost = (out.len() - from) * 8 + stored.len() * way.price::<L>() as usize;
             if cost < least {
                 out.drain(start..from);
                 (least, self.way) = (cost, *way);
@@ -394,7 +418,7 @@ pub(crate) fn encode<L: Lane>(
     out: &mut Vec<u8>,
 ) -> ColumnEncoding {
     if let Some(&first) = lanes.first().filter(|&&first| lanes.iter().all(|&lane| lane == first)) {
-        put_lane(first, out);
+        L::write(&[first], out);
         return ColumnEncoding::Constant;
     }
     if lanes.is_empty() {
@@ -403,12 +427,23 @@ pub(crate) fn encode<L: Lane>(
     let buffers = L::buffers(scratch);
     let start = out.len();
     let plain = size_of_val(lanes);
-    let Buffers { lanes: in_runs, residuals } = buffers;
-    choice.renew(lanes, places, archiver.is_some(), residuals);
-    if choice.dictionary && encode_dictionary(lanes, out).is_some() && out.len() - start < plain {
-        return ColumnEncoding::Dictionary;
+    let Buffers { lanes: in_runs, residuals, .. } = buffers;
+    let is_archive = archiver.is_some();
+    let archiver = archiver.filter(|_| lanes.len() >= ARCHIVED_FROM);
+    let most = match &archiver {
+        Some(_) => ARCHIVE_BLOCKS_PER_CHOICE,
+        // What could not be tried is tried as soon as there are lanes enough.
+        None if is_archive => 1,
+        None => BLOCKS_PER_CHOICE,
+    };
+    choice.renew(lanes, places, archiver.is_some(), most, residuals);
+    if choice.dictionary {
+        if encode_dictionary(lanes, out).is_some() && out.len() - start < plain {
+            return ColumnEncoding::Dictionary;
+        }
+        out.truncate(start);
+        choice.left = 0;
     }
-    out.truncate(start);
     let order = choice.order;
     let stored: &[L] = if order == 0 {
         lanes
@@ -416,7 +451,7 @@ pub(crate) fn encode<L: Lane>(
         predict::residuals(lanes, places, order, residuals);
         residuals
     };
-    let way = match archiver.filter(|_| lanes.len() >= ARCHIVED_FROM) {
+    let way = match archiver {
         None => {
             packed::pack(stored, out);
             Way::Packed
@@ -431,7 +466,7 @@ pub(crate) fn encode<L: Lane>(
         };
     }
     out.truncate(start);
-    lanes.iter().for_each(|&lane| put_lane(lane, out));
+    L::write(lanes, out);
     ColumnEncoding::Plain
 }
 
@@ -453,17 +488,13 @@ fn scatter<L: Lane>(in_runs: &[L], order: u32, places: &Places, stored: &mut [L]
     }
 }
 
-fn put_lane<L: Lane>(lane: L, out: &mut Vec<u8>) {
-    out.extend_from_slice(&lane.into().to_le_bytes()[..size_of::<L>()]);
-}
-
 /// Appends the number of entries less one, the entries and the packed indices of all lanes.
 fn encode_dictionary<L: Lane>(lanes: &[L], out: &mut Vec<u8>) -> Option<()> {
     let mut dictionary = Dictionary::new();
     let indices: Option<Vec<u8>> = lanes.iter().map(|&lane| dictionary.index(lane)).collect();
     let indices = indices?;
     out.push(u8::try_from(dictionary.entries.len() - 1).expect("1 to 256"));
-    dictionary.entries.iter().for_each(|&entry| put_lane(entry, out));
+    L::write(&dictionary.entries, out);
     packed::pack(&indices, out);
     Some(())
 }
@@ -536,12 +567,12 @@ fn stored<L: Lane>(
         ColumnEncoding::Plain => {
             let bytes = cursor.take(count.first.checked_mul(size_of::<L>()).ok_or("there are too many lanes")?)?;
             out.clear();
-            out.extend(bytes.chunks_exact(size_of::<L>()).map(lane_of::<L>));
+            L::read(bytes, out);
         }
         ColumnEncoding::Constant => {
-            let lane = lane_of(cursor.take(size_of::<L>())?);
             out.clear();
-            out.resize(count.first, lane);
+            L::read(cursor.take(size_of::<L>())?, out);
+            out.resize(count.first, out[0]);
         }
         ColumnEncoding::Dictionary => decode_dictionary(cursor, count, out)?,
         ColumnEncoding::Packed(_) => {
@@ -565,31 +596,28 @@ fn stored<L: Lane>(
             L::buffers(scratch).lanes = in_runs;
         }
         ColumnEncoding::Coded(_) => {
-            let one_run = OneRun::of(count.all);
-            let walk = places.map_or(one_run.walk(), Walk::of);
-            out.resize(count.first.max(walk.early()), zero);
-            scratch.decoder.decode(cursor, &walk, count.all, out)?;
+            out.resize(count.first.max(coded::early_of(places, count.all)), zero);
+            scratch.decoder.decode(cursor, places, count.all, out)?;
             out.truncate(count.first);
         }
     }
     Ok(())
 }
 
-fn lane_of<L: Lane>(bytes: &[u8]) -> L {
-    let mut wide = [0; 8];
-    wide[..bytes.len()].copy_from_slice(bytes);
-    L::truncate(u64::from_le_bytes(wide))
-}
-
 fn decode_dictionary<L: Lane>(cursor: &mut Cursor<'_>, count: Count, lanes: &mut Vec<L>) -> Result<(), String> {
-    let entries = usize::from(cursor.take(1)?[0]) + 1;
-    let entries: Vec<L> = cursor.take(entries * size_of::<L>())?.chunks_exact(size_of::<L>()).map(lane_of).collect();
+    let count_of_entries = usize::from(cursor.take(1)?[0]) + 1;
+    let mut entries = Vec::with_capacity(MAX_DICTIONARY);
+    L::read(cursor.take(count_of_entries * size_of::<L>())?, &mut entries);
     packed::check_count(cursor, count.all)?;
     let mut indices = vec![0u8; count.first];
     packed::unpack(cursor, count.all, &mut indices)?;
-    if let Some(index) = indices.iter().find(|&&index| usize::from(index) >= entries.len()) {
-        return Err(format!("a dictionary of {} entries has none at {index}", entries.len()));
+    let last = indices.iter().fold(0, |last, &index| last.max(index));
+    if usize::from(last) >= count_of_entries {
+        return Err(format!("a dictionary of {count_of_entries} entries has none at {last}"));
     }
+    // Each index of a byte has an entry, so that none is looked at twice.
+    entries.resize(MAX_DICTIONARY, L::truncate(0));
+    let entries: &[L; MAX_DICTIONARY] = entries.first_chunk().expect("it is as large");
     lanes.clear();
     lanes.extend(indices.iter().map(|&index| entries[usize::from(index)]));
     Ok(())

@@ -17,7 +17,7 @@ const PAGE_KEY: usize = 8;
 pub enum Encoding {
     /// Packed columns: what a recorder can afford beside a running machine.
     Live,
-    /// Packed columns under zstd: for traces that are kept.
+    /// What is smallest, as codes or under zstd: for traces that are kept.
     Archive,
 }
 
@@ -36,7 +36,7 @@ pub struct Options {
 impl Options {
     /// Small blocks, cheap to write and to probe.
     pub const LIVE: Options = Options { encoding: Encoding::Live, block_bytes: 256 << 10, block_ticks: 4096 };
-    /// Large blocks, small files.
+    /// Larger blocks, small files.
     pub const ARCHIVE: Options = Options { encoding: Encoding::Archive, block_bytes: 384 << 10, block_ticks: 16_384 };
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cdt_schema::{ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
+use cdt_schema::{Channel, ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
 
 use crate::block::{Asked, BlockBytes};
 use crate::new_file::Waiting;
@@ -377,19 +377,21 @@ impl<S: Source> Trace<S> {
     /// As for [`Trace::block`].
     pub fn block_by(&self, decoder: &mut BlockDecoder, block: usize, channels: ChannelSet) -> Result<Rows, Error> {
         let entry = &self.index.blocks[block];
-        let asked = Asked::Channels(channels, entry.last_tick);
+        let asked = Asked::Channels(channels, [entry.first_tick, entry.last_tick]);
         self.checked(entry, decoder.decode(&self.index.layout, entry, asked, self))
     }
 
-    /// The rows of some channels of the block that holds a tick, as far as that tick, which is the last one that they have; `None`
-    /// if the trace has no such tick.
+    /// The rows of some channels at a tick; `None` if the trace has no such tick. It is the last tick that they have: memory tells what
+    /// changed in it, so with that channel the ticks of the block before it come along.
     ///
     /// # Errors
     /// As for [`Trace::block`].
-    pub fn up_to(&self, decoder: &mut BlockDecoder, tick: Tick, channels: ChannelSet) -> Result<Option<Rows>, Error> {
+    pub fn tick_by(&self, decoder: &mut BlockDecoder, tick: Tick, channels: ChannelSet) -> Result<Option<Rows>, Error> {
         let Some(block) = self.index.block_of(tick).filter(|_| self.index.has(tick)) else { return Ok(None) };
         let entry = &self.index.blocks[block];
-        let asked = Asked::Channels(channels, tick);
+        let with_memory = channels.contains(Channel::Memory) && self.index.layout.channels().contains(Channel::Memory);
+        let first = if with_memory { entry.first_tick } else { tick };
+        let asked = Asked::Channels(channels, [first, tick]);
         self.checked(entry, decoder.decode(&self.index.layout, entry, asked, self)).map(Some)
     }
 

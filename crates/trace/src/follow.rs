@@ -274,7 +274,7 @@ impl Follower {
             Tag::Block => {
                 let entry = self.entry(header, head)?;
                 let layout = self.layout.as_ref().expect("the META section is the first one");
-                let asked = Asked::Channels(ChannelSet::ALL, entry.last_tick);
+                let asked = Asked::Channels(ChannelSet::ALL, [entry.first_tick, entry.last_tick]);
                 let rows = self.decoder.decode(layout, &entry, asked, &SectionBytes { offset: entry.offset, bytes })?;
                 self.last_tick = Some(entry.last_tick);
                 self.digests += 8 * u64::from(entry.ticks);

@@ -275,5 +275,6 @@ def from_residuals(residuals: Iterator[tuple[int, int]], order: int, bits: int, 
                 prediction = 3 * result[at - 1] - 3 * result[at - 2] + result[at - 3]
             residual = residual_of[at]
             result[at] = (prediction + (residual >> 1 ^ -(residual & 1))) & mask
-        head = result[start]
+        if length:
+            head = result[start]
     return result

@@ -30,6 +30,8 @@ const STREAMS: usize = 4;
 const LENS: usize = 4 * (STREAMS - 1);
 /// How many widths there are.
 const WIDTHS: usize = 65;
+/// Places in lists by width: so many that a width's lowest bits are always one of them.
+const PLACES: usize = 128;
 /// Zeros behind the streams, so that a number near their end is read like any other.
 const PADDING: usize = 16;
 
@@ -45,74 +47,35 @@ fn below_highest<L: Lane>(bits: u8) -> u8 {
     bits.wrapping_sub(1).min(byte(L::BITS as usize))
 }
 
-/// In which order residuals stand, and which of them come before which in a run.
-pub(super) struct Walk<'a> {
-    early: &'a [Early],
-    stretches: &'a [Stretch],
+/// How many of the residuals of so many lanes are early. All of those are read, even if fewer are asked for.
+pub(super) fn early_of(places: Option<&Places>, lanes: usize) -> usize {
+    places.map_or(lanes.min(EARLY as usize), |places| places.early.len())
 }
 
-/// The parts of the walk through a run of all lanes.
-pub(super) struct OneRun {
-    early: [Early; EARLY as usize],
-    count: usize,
-    stretch: Stretch,
+/// The first row of each tick of the rows that are not early, with how many rows there are and how far back the same entities' last ones
+/// are.
+fn ticks_of(places: &Places) -> impl Iterator<Item = (usize, usize, usize)> {
+    places.stretches.iter().flat_map(|&Stretch { row, len, ticks, back }| {
+        (0..ticks).map(move |tick| ((row + tick * len) as usize, len as usize, back[0] as usize))
+    })
 }
 
-impl OneRun {
-    pub(super) fn of(lanes: usize) -> OneRun {
-        let count = lanes.min(EARLY as usize);
-        OneRun {
-            early: [0, 1, 2].map(|row| Early { row, index: row }),
-            count,
-            stretch: Stretch {
-                row: EARLY,
-                len: 1,
-                ticks: u32::try_from(lanes - count).expect("a block has fewer rows"),
-                back: [1, 2, 3],
-            },
-        }
-    }
-
-    pub(super) fn walk(&self) -> Walk<'_> {
-        let stretches = if self.stretch.ticks > 0 { std::slice::from_ref(&self.stretch) } else { &[] };
-        Walk { early: &self.early[..self.count], stretches }
-    }
+/// Makes room for a byte of each row that numbers come from.
+fn make_rows(rows: &mut Vec<u8>, places: &Places) {
+    rows.resize(places.ends.last().map_or(0, |&end| end as usize), 0);
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn of(places: &'a Places) -> Walk<'a> {
-        Walk { early: &places.early, stretches: &places.stretches }
-    }
-
-    /// How many residuals are early. All of them are read, even if fewer are asked for.
-    pub(super) fn early(&self) -> usize {
-        self.early.len()
-    }
-
-    /// Rows as far as the walk goes.
-    fn rows(&self) -> usize {
-        let early = self.early.last().map_or(0, |early| early.row + 1);
-        let rest = self.stretches.last().map_or(0, |last| last.row + last.len * last.ticks);
-        early.max(rest) as usize
-    }
-
-    /// The first row of each tick of the stretches, with how many rows there are and how far back the same entities' last ones are.
-    fn ticks(&self) -> impl Iterator<Item = (usize, usize, usize)> {
-        self.stretches.iter().flat_map(|&Stretch { row, len, ticks, back }| {
-            (0..ticks).map(move |tick| ((row + tick * len) as usize, len as usize, back[0] as usize))
-        })
-    }
-}
-
-/// About the bits that numbers need, without what tells their widths.
+/// The bits that numbers need when one code tells all their widths.
 pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
-    let mut widths = [0; 128];
-    let mut of = |numbers: &[L]| {
+    let mut counts = [0; PLACES];
+    let mut widths = [0; PLACES];
+    for numbers in numbers.chunks(PLACES) {
         let widths = &mut widths[..numbers.len()];
         L::widths(numbers, L::truncate(1), widths);
-        widths.iter().map(|&width| u64::from(below_highest::<L>(width))).sum::<u64>()
-    };
-    numbers.chunks(128).map(&mut of).sum()
+        widths.iter().for_each(|&width| counts[usize::from(below_highest::<L>(width)) % PLACES] += 1);
+    }
+    let costs = code_lengths(&counts).into_iter().zip(0u64..).map(|(len, width)| u64::from(len) + width);
+    counts.iter().zip(costs).map(|(&count, cost)| u64::from(count) * cost).sum()
 }
 
 /// Writes codes, with buffers that are reused.
@@ -129,17 +92,17 @@ type PutStream<L> = fn(&Coder, &[L], &Codes, &mut Vec<u8>);
 
 impl Coder {
     /// Appends residuals.
-    pub(super) fn encode<L: Lane>(&mut self, residuals: &[L], walk: &Walk<'_>, out: &mut Vec<u8>) {
-        let (early, rest) = residuals.split_at(walk.early.len());
+    pub(super) fn encode<L: Lane>(&mut self, residuals: &[L], places: Option<&Places>, out: &mut Vec<u8>) {
+        let (early, rest) = residuals.split_at(early_of(places, residuals.len()));
         packed::pack(early, out);
-        self.find_contexts(early, rest, walk);
-        let mut counts = [[0u32; 128]; CONTEXTS];
+        self.find_contexts(early, rest, places);
+        let mut counts = [[0u32; PLACES]; CONTEXTS];
         for (&context, &width) in self.contexts.iter().zip(&self.widths) {
-            counts[usize::from(context) % CONTEXTS][usize::from(width) % 128] += 1;
+            counts[usize::from(context) % CONTEXTS][usize::from(width) % PLACES] += 1;
         }
-        let used = counts.iter().rposition(|counts| *counts != [0; 128]).map_or(1, |last| last + 1);
+        let used = counts.iter().rposition(|counts| *counts != [0; PLACES]).map_or(1, |last| last + 1);
         out.push(byte(used));
-        let mut codes = [[Code::default(); 128]; CONTEXTS];
+        let mut codes = [[Code::default(); PLACES]; CONTEXTS];
         for (counts, codes) in counts[..used].iter().zip(&mut codes) {
             let lengths = code_lengths(counts);
             put_lengths(counts, &lengths, out);
@@ -161,19 +124,24 @@ impl Coder {
     }
 
     /// Finds the width and the context of each number that is not early.
-    fn find_contexts<L: Lane>(&mut self, early: &[L], rest: &[L], walk: &Walk<'_>) {
+    fn find_contexts<L: Lane>(&mut self, early: &[L], rest: &[L], places: Option<&Places>) {
         let Coder { rows, widths, contexts } = self;
         widths.resize(rest.len(), 0);
         L::widths(rest, L::truncate(1), widths);
         widths.iter_mut().for_each(|width| *width = below_highest::<L>(*width));
         let last = byte((rest.len() / NUMBERS_OF_A_CONTEXT).clamp(1, CONTEXTS) - 1);
-        rows.resize(walk.rows(), 0);
         contexts.clear();
-        for &Early { row, index } in walk.early {
+        let Some(places) = places else {
+            let before = early.last().map(|&number| width(number)).into_iter().chain(widths.iter().copied());
+            contexts.extend(before.map(|width| width.min(last)).take(rest.len()));
+            return;
+        };
+        make_rows(rows, places);
+        for &Early { row, index } in &places.early {
             rows[row as usize] = width(early[index as usize]).min(last);
         }
         let mut rest = &widths[..];
-        for (row, len, back) in walk.ticks() {
+        for (row, len, back) in ticks_of(places) {
             let (widths, more) = rest.split_at(len);
             rest = more;
             let (past, now) = rows.split_at_mut(row);
@@ -213,8 +181,8 @@ struct Code {
     len: u8,
 }
 
-/// By context and width, of which there is room for more than there are, so that each index is one of them.
-type Codes = [[Code; 128]; CONTEXTS];
+/// By context and width.
+type Codes = [[Code; PLACES]; CONTEXTS];
 
 /// A stream that is written.
 struct Bits<'a> {
@@ -230,7 +198,7 @@ impl Bits<'_> {
     /// Appends a number of some width.
     #[inline(always)]
     fn put<L: Lane>(&mut self, codes: &Codes, context: u8, number: L, width: u8) {
-        let Code { bits, len } = codes[usize::from(context) % CONTEXTS][usize::from(width) % 128];
+        let Code { bits, len } = codes[usize::from(context) % CONTEXTS][usize::from(width) % PLACES];
         let (code, len, width) = (u64::from(bits), u32::from(len), u32::from(width));
         // Without its highest one, which a number of 64 bits and one more has no place for.
         let low = number.into().wrapping_add(1) ^ 1u64.checked_shl(width).unwrap_or(0);
@@ -248,8 +216,7 @@ impl Bits<'_> {
     fn push(&mut self, bits: u64, count: u32) {
         self.rest |= bits << self.count;
         self.count += count;
-        let Some(word) = self.out.get_mut(self.len..self.len + 8) else { return };
-        word.copy_from_slice(&self.rest.to_le_bytes());
+        self.out[self.len..self.len + 8].copy_from_slice(&self.rest.to_le_bytes());
         let whole = self.count / 8;
         self.len += whole as usize;
         self.rest >>= whole * 8;
@@ -262,7 +229,7 @@ impl Bits<'_> {
 ///
 /// This is package-merge (Larmore and Hirschberg, 1990): of the cheapest items that are bought, how many are single widths at each
 /// length tells how many widths have codes at least that long.
-fn code_lengths(counts: &[u32; 128]) -> [u8; WIDTHS] {
+fn code_lengths(counts: &[u32; PLACES]) -> [u8; WIDTHS] {
     let mut lengths = [0; WIDTHS];
     let mut widths: Vec<(u32, usize)> =
         counts[..WIDTHS].iter().copied().zip(0..).filter(|&(count, _)| count > 0).collect();
@@ -293,7 +260,7 @@ fn code_lengths(counts: &[u32; 128]) -> [u8; WIDTHS] {
 }
 
 /// Appends the lengths of a context's codes.
-fn put_lengths(counts: &[u32; 128], lengths: &[u8; WIDTHS], out: &mut Vec<u8>) {
+fn put_lengths(counts: &[u32; PLACES], lengths: &[u8; WIDTHS], out: &mut Vec<u8>) {
     let occurs = |count: &u32| *count > 0;
     let (Some(first), Some(last)) = (counts.iter().position(occurs), counts.iter().rposition(occurs)) else {
         return out.push(0);
@@ -333,11 +300,11 @@ pub(crate) struct Decoder {
 }
 
 /// By the next bits of a stream, what they begin with. An entry is the length of the code (bits 0 to 7), the width (8 to 15), the
-/// context that the number is for the next one of its run, with [`FLAW`] where no code begins so (16 to 23), and the code's length and
-/// the width together (24 to 31).
+/// context that the number is for the next one of its run, with [`FLAW`] where the table's context tells no width (16 to 23), and the
+/// code's length and the width together (24 to 31). A word is shifted by an entry as it is, for only its lowest bits count.
 type Table = [u32; ENTRIES];
 
-/// Set in a context: no code tells a width there.
+/// Set in a context that tells no width.
 const FLAW: u8 = 0x80;
 const NO_CODE: u32 = (FLAW as u32) << 16;
 
@@ -357,19 +324,19 @@ const FULL: [u64; 256] = {
 };
 
 impl Decoder {
-    /// Reads the first of `count` residuals into `out`, which they fill: all that are early, and some of those that follow.
+    /// Reads the first of `count` residuals into `out`, which they fill: all that are early, and those that follow up to the end of a tick.
     ///
     /// # Errors
     /// The rule that the bytes break.
     pub(super) fn decode<L: Lane>(
         &mut self,
         cursor: &mut Cursor<'_>,
-        walk: &Walk<'_>,
+        places: Option<&Places>,
         count: usize,
         out: &mut [L],
     ) -> Result<(), String> {
         let is_all = out.len() == count;
-        let (early, rest) = out.split_at_mut(walk.early.len());
+        let (early, rest) = out.split_at_mut(early_of(places, count));
         packed::check_count(cursor, early.len())?;
         packed::unpack(cursor, early.len(), early)?;
         let contexts = usize::from(cursor.take(1)?[0]);
@@ -380,32 +347,30 @@ impl Decoder {
         for table in &mut self.tables[..contexts] {
             read_table::<L>(cursor, contexts, table)?;
         }
-        self.rows.resize(walk.rows(), 0);
-        for &Early { row, index } in walk.early {
-            self.rows[row as usize] = width(early[index as usize]).min(byte(contexts - 1));
-        }
         let ends = self.read_streams(cursor)?;
         let mut reader = Reader {
             bytes: &self.streams,
             at: ends.each_ref().map(|range| range.start * 8),
             tables: self.tables.first_chunk().expect("there is room for all"),
         };
-        let mut left = &mut *rest;
-        let (mut read, mut rows) = (0, 0);
-        for (row, len, back) in walk.ticks() {
-            let Some((numbers, more)) = left.split_at_mut_checked(len) else { break };
-            left = more;
-            let (past, now) = self.rows.split_at_mut(row);
-            reader.tick(read, &past[row - back..][..len], &mut now[..len], numbers);
-            (read, rows) = (read + len, row + len);
+        let context_of = |number: L| width(number).min(byte(contexts - 1));
+        let flaws = match places {
+            None => reader.one_run(early.last().map_or(0, |&last| context_of(last)), rest),
+            Some(places) => {
+                make_rows(&mut self.rows, places);
+                for &Early { row, index } in &places.early {
+                    self.rows[row as usize] = context_of(early[index as usize]);
+                }
+                reader.runs(places, &mut self.rows, rest)
+            }
+        };
+        if flaws & FLAW != 0 {
+            return Err("a width is needed where its context tells none".to_owned());
         }
-        if self.rows[..rows].iter().fold(0, |all, context| all | context) & FLAW != 0 {
-            return Err("a width is told where no code tells one".to_owned());
-        }
-        for (at, Range { end, .. }) in reader.at.into_iter().zip(ends) {
+        for ((stream, at), Range { end, .. }) in reader.at.into_iter().enumerate().zip(ends) {
             if at > end * 8 || is_all && at + 8 <= end * 8 {
                 return Err(format!(
-                    "a stream of codes ends at bit {at}, not within its last byte before bit {}",
+                    "stream {stream} of the codes ends at bit {at} of all, not within its last byte, before bit {}",
                     end * 8
                 ));
             }
@@ -473,6 +438,35 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Reads the numbers of one run, of which the first has that context; gives all contexts that they are, one over the other.
+    fn one_run<L: Lane>(&mut self, mut context: u8, numbers: &mut [L]) -> u8 {
+        let mut all = 0;
+        for numbers in numbers.chunks_mut(STREAMS) {
+            for (at, to) in self.at.iter_mut().zip(numbers) {
+                (*to, context) = number(self.bytes, at, self.tables, context);
+                all |= context;
+            }
+        }
+        all
+    }
+
+    /// Reads the numbers of entity runs up to the end of a tick; gives all contexts of those rows, one over the other. `contexts` are by row
+    /// and hold those of early rows.
+    fn runs<L: Lane>(&mut self, places: &Places, contexts: &mut [u8], mut numbers: &mut [L]) -> u8 {
+        let (mut read, mut rows) = (0, 0);
+        for (row, len, back) in ticks_of(places) {
+            if numbers.is_empty() {
+                break;
+            }
+            let (of_tick, more) = numbers.split_at_mut(len);
+            numbers = more;
+            let (past, now) = contexts.split_at_mut(row);
+            self.tick(read, &past[row - back..][..len], &mut now[..len], of_tick);
+            (read, rows) = (read + len, row + len);
+        }
+        contexts[..rows].iter().fold(0, |all, context| all | context)
+    }
+
     /// Reads some successive numbers, of which the first one is number `first` of all, and the context that each is for the next one of
     /// its run, from those that they have themselves.
     fn tick<L: Lane>(&mut self, first: usize, before: &[u8], contexts: &mut [u8], numbers: &mut [L]) {
@@ -539,19 +533,20 @@ mod tests {
     use super::*;
 
     /// The frame of residuals at some places.
-    fn encoded<L: Lane + std::fmt::Debug>(residuals: &[L], walk: &Walk<'_>) -> Vec<u8> {
+    fn encoded<L: Lane + std::fmt::Debug>(residuals: &[L], places: Option<&Places>) -> Vec<u8> {
         let (mut coder, mut decoder) = (Coder::default(), Decoder::default());
         let mut bytes = Vec::new();
-        coder.encode(residuals, walk, &mut bytes);
+        coder.encode(residuals, places, &mut bytes);
         let mut back = vec![L::truncate(7); residuals.len()];
-        let mut cursor = Cursor::new(&bytes);
-        decoder.decode(&mut cursor, walk, residuals.len(), &mut back).unwrap();
-        cursor.finish().unwrap();
-        assert_eq!(back, residuals);
         for cut in 0..bytes.len() {
-            let read = decoder.decode(&mut Cursor::new(&bytes[..cut]), walk, residuals.len(), &mut back);
+            let read = decoder.decode(&mut Cursor::new(&bytes[..cut]), places, residuals.len(), &mut back);
             assert!(read.is_err(), "cut at {cut}");
         }
+        // What was left in buffers does not matter.
+        let mut cursor = Cursor::new(&bytes);
+        decoder.decode(&mut cursor, places, residuals.len(), &mut back).unwrap();
+        cursor.finish().unwrap();
+        assert_eq!(back, residuals);
         bytes
     }
 
@@ -559,36 +554,34 @@ mod tests {
         xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes())
     }
 
-    fn of_all_lanes(numbers: &[u64], walk: &Walk<'_>) {
-        encoded(numbers, walk);
-        encoded(&numbers.iter().map(|&number| u32::truncate(number)).collect::<Vec<_>>(), walk);
-        encoded(&numbers.iter().map(|&number| u8::truncate(number)).collect::<Vec<_>>(), walk);
+    fn of_all_lanes(numbers: &[u64], places: Option<&Places>) {
+        encoded(numbers, places);
+        encoded(&numbers.iter().map(|&number| u32::truncate(number)).collect::<Vec<_>>(), places);
+        encoded(&numbers.iter().map(|&number| u8::truncate(number)).collect::<Vec<_>>(), places);
     }
 
     #[test]
     fn numbers_of_every_width_come_back() {
         let every_width = |index: usize| noise(index) >> (noise(index * 7) % 64);
         for len in [1, 2, 3, 4, 5, 7, 8, 300, 2100] {
-            let one_run = OneRun::of(len);
-            of_all_lanes(&(0..len).map(every_width).collect::<Vec<_>>(), &one_run.walk());
-            of_all_lanes(&vec![0; len], &one_run.walk());
-            of_all_lanes(&vec![u64::MAX; len], &one_run.walk());
+            of_all_lanes(&(0..len).map(every_width).collect::<Vec<_>>(), None);
+            of_all_lanes(&vec![0; len], None);
+            of_all_lanes(&vec![u64::MAX; len], None);
             let ends = |index: usize| [0, u64::MAX, 1, u64::MAX - 1][index % 4];
-            of_all_lanes(&(0..len).map(ends).collect::<Vec<_>>(), &one_run.walk());
+            of_all_lanes(&(0..len).map(ends).collect::<Vec<_>>(), None);
         }
         let places = Places::of_lens(&[300, 1, 2, 3, 4, 280, 300, 5]);
         let rows = *places.ends.last().unwrap() as usize;
-        of_all_lanes(&(0..rows).map(every_width).collect::<Vec<_>>(), &Walk::of(&places));
+        of_all_lanes(&(0..rows).map(every_width).collect::<Vec<_>>(), Some(&places));
     }
 
     #[test]
     fn a_width_is_told_by_the_width_before() {
         // Wide and narrow in turn: no code has any bit.
-        let one_run = OneRun::of(1003);
         let numbers: Vec<u32> =
             (0..1003u32).map(|index| if index % 2 == 0 { 1023 + index % 1000 } else { 0 }).collect();
         // The early group, the contexts and the lengths of streams take less than a hundred bytes.
-        assert!(encoded(&numbers, &one_run.walk()).len() < 500 * 10 / 8 + 100);
+        assert!(encoded(&numbers, None).len() < 500 * 10 / 8 + 100);
     }
 
     #[test]
@@ -609,14 +602,49 @@ mod tests {
         assert_eq!(*limited.iter().max().unwrap(), 8);
         assert_eq!(limited.iter().map(|len| ENTRIES >> len).sum::<usize>(), ENTRIES);
         assert!(limited.is_sorted_by(|len, next| len >= next));
+        // Of all complete codes of at most 8 bits, found by trying, none is cheaper.
+        let cost: u32 = doubling.iter().zip(&limited).map(|(count, len)| count * u32::from(*len)).sum();
+        assert_eq!(cost, cheapest(&doubling));
         assert_eq!(lengths(&[1; 65]).iter().map(|len| ENTRIES >> len).sum::<usize>(), ENTRIES);
+    }
+
+    /// What the cheapest code of at most [`MAX_CODE`] bits costs for ascending counts, whose lengths descend.
+    fn cheapest(counts: &[u32]) -> u32 {
+        // By how much of the code is left: the least cost of the counts that were seen.
+        let mut costs = vec![None; ENTRIES + 1];
+        costs[ENTRIES] = Some((0, MAX_CODE));
+        for count in counts {
+            let mut next: Vec<Option<(u32, u32)>> = vec![None; ENTRIES + 1];
+            for (left, cost) in costs.iter().enumerate().filter_map(|(left, cost)| Some((left, (*cost)?))) {
+                for len in 1..=MAX_CODE {
+                    let Some(rest) = left.checked_sub(ENTRIES >> len) else { continue };
+                    let new = cost.0 + count * len;
+                    if next[rest].is_none_or(|(least, _)| new < least) {
+                        next[rest] = Some((new, len));
+                    }
+                }
+            }
+            costs = next;
+        }
+        costs[0].unwrap().0
+    }
+
+    #[test]
+    fn widths_of_several_numbers_are_those_of_each() {
+        let around = (0..32u32).flat_map(|bit| [-1, 0, 1].map(|off| (1u32 << bit).wrapping_add_signed(off)));
+        let numbers: Vec<u32> = around.chain([u32::MAX, u32::MAX - 1]).collect();
+        for more in [0, 1] {
+            let mut widths = vec![0; numbers.len()];
+            u32::widths(&numbers, more, &mut widths);
+            let each = numbers.iter().map(|number| 32 - number.wrapping_add(more).leading_zeros());
+            assert!(widths.iter().map(|&width| u32::from(width)).eq(each));
+        }
     }
 
     #[test]
     fn bits_stand_where_the_format_says() {
-        let one_run = OneRun::of(8);
-        let bytes = encoded(&[0u32, 0, 0, 0, 4, 0, 0, 5], &one_run.walk());
-        // One group of no bits. One context: three widths from 0 on, of which the codes are 0, none and 1.
+        let bytes = encoded(&[0u32, 0, 0, 0, 4, 0, 0, 5], None);
+        // One group of no bits. One context: three widths from 0 on, of which the first and the last have codes, 0 and 1.
         let head = [0, 1, 3, 0, 0x01, 0x01];
         // The first stream has 0 (its code is 0) and 5 (code 1, then the low bits of 6: 2 in two bits); the second has 4 (1 and 1).
         let streams = [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0b1010, 0b011, 0, 0];

@@ -118,7 +118,7 @@ impl Shape {
         let mut least = best.bits(count);
         let (mut rest, mut above, mut exceptions) = (widths.clone(), widest, 0);
         while above > 0 {
-            // Between two widths that occur, each bit less is a gain.
+            // Between two widths that occur, each bit less is a gain, or nothing where all are exceptions.
             exceptions += rest.take_out(above);
             let width = rest.widest();
             if exceptions > MOST_EXCEPTIONS {

@@ -35,7 +35,7 @@ pub fn cases() -> Vec<Case> {
         add("dictionary", live(PLANES), picks.collect());
         for order in 0..4 {
             let packed = sums(order, noise(PACKED, 3));
-            let planes = sums(order, every_second(noise(38, 9)).into_iter().cycle().take(PLANES).collect());
+            let planes = repeated(order, PLANES);
             add(&format!("packed-{order}-with-exceptions"), live(PLANES), with_jumps(packed.clone()));
             add(&format!("packed-{order}"), live(PLANES), packed);
             add(&format!("planes-{order}"), archive(PLANES), planes);
@@ -45,7 +45,39 @@ pub fn cases() -> Vec<Case> {
         }
     }
     cases.push(largest_window());
+    cases.extend(coded());
     cases
+}
+
+/// Coded frames that no writer of ours makes, of five lanes, of which the first three have the bytes of a packed group.
+fn coded() -> Vec<Case> {
+    let five =
+        |name: &str, ty: ScalarType, lanes: [u64; 5], early: &[u8], codes: &[u8], lens: [u32; 3], streams: &[u8]| {
+            let good = column(ty, live(8), lanes.map(|bits| Scalar::from_bits(ty, bits)));
+            let layout = Layout::new(state(&[("value", ty)])).unwrap();
+            let mut parts = Parts::of(&good);
+            let lens = lens.map(u32::to_le_bytes).concat();
+            parts.put_column(&layout, 0, "state.value", 13, &[early, codes, &lens, streams].concat());
+            case(format!("coded-{name}"), parts.assemble())
+        };
+    let far = 1 << 31;
+    vec![
+        // The first lane is told as 14 in four bits; all the others are as the one before.
+        five(
+            "of-32-contexts",
+            ScalarType::U32,
+            [7; 5],
+            &[4, 14, 0],
+            &[&[32, 1, 0], [0; 31].as_slice()].concat(),
+            [0; 3],
+            &[],
+        ),
+        five("of-8-bits", ScalarType::Bool, [1; 5], &[2, 2], &[1, 1, 0], [0; 3], &[]),
+        // Of widths of 0 and 1 with codes of one bit two times the former, and what has no meaning.
+        five("with-bits-left", ScalarType::U32, [7; 5], &[4, 14, 0x50], &[1, 2, 0, 0x11], [1, 1, 0], &[0xfe, 0xa4]),
+        // Residuals of 2^32 - 1: differences of -2^31. They are told by their width alone.
+        five("of-all-bits", ScalarType::U32, [7, 7, 7, 7 + far, 7], &[4, 14, 0], &[1, 1, 32], [4, 4, 0], &[0; 8]),
+    ]
 }
 
 /// A plane under zstd that says its window, the largest that there may be, and not its length.
@@ -64,6 +96,12 @@ fn largest_window() -> Case {
 pub fn noise(count: usize, bits: u32) -> Vec<u64> {
     let mut numbers = Numbers(u64::from(bits));
     (0..count).map(|_| numbers.draw() >> (64 - bits)).collect()
+}
+
+/// Numbers whose differences of that order come again and again.
+pub fn repeated(order: usize, count: usize) -> Vec<u64> {
+    let pattern = if order == 0 { noise(37, 9) } else { every_second(noise(38, 9)) };
+    sums(order, pattern.into_iter().cycle().take(count).collect())
 }
 
 /// Numbers of 1 to `bits` bits, about as wide as those before them.

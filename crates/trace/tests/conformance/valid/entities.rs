@@ -5,13 +5,22 @@ use cdt_testkit::surgery::{Parts, elements, put_u32, u32_at};
 
 use cdt_trace::Options;
 
-use super::columns::{every_second, noise, of_all_widths, sums};
+use super::columns::{every_second, noise, of_all_widths, repeated, sums};
 use crate::make::{Case, archive, case, column, field, live, state, trace};
 
 pub fn cases() -> Vec<Case> {
     let mut cases = lives();
     cases.extend(ticks());
     cases
+}
+
+/// A column of no rows, whose frame has an early part without numbers, one context without a code, and four empty streams.
+fn no_rows() -> Case {
+    let good = creatures(live(8), &[(0, vec![]), (1, vec![])]);
+    let trace = cdt_trace::Trace::from_source(good.clone(), std::path::Path::new("good")).unwrap();
+    let mut parts = Parts::of(&good);
+    parts.put_column(trace.layout(), 0, "entities.creature.x", 13, &[&[1, 0], [0; 12].as_slice()].concat());
+    case("coded-of-no-rows", parts.assemble())
 }
 
 /// An entity of the first kind in one tick: slot, generation, x.
@@ -64,9 +73,9 @@ fn lives() -> Vec<Case> {
         runs("coded", archive(200), &|order, age| {
             sums(order, every_second(of_all_widths(5 * age, 20).split_off(4 * age)))
         }),
-        runs("planes", archive(200), &|order, age| {
-            sums(order, every_second(noise(38, 9)).into_iter().cycle().take(age).collect())
-        }),
+        scales(),
+        no_rows(),
+        runs("planes", archive(200), &repeated),
     ]
 }
 
@@ -96,6 +105,29 @@ fn runs(name: &str, options: Options, values: &dyn Fn(usize, usize) -> Vec<u64>)
         })
     });
     case(format!("entities-runs-{name}"), bytes)
+}
+
+/// Entities that move by steps of very different sizes, each by one like its last: a width is told by that of the same entity, not by its
+/// neighbour's.
+fn scales() -> Case {
+    const SLOTS: u32 = 6;
+    let kind = EntityKind { name: "planet".to_owned(), fields: vec![field("at", ScalarType::U32)] };
+    let spec = LayoutSpec { entities: Some(vec![kind]), ..LayoutSpec::default() };
+    let steps = noise(300 * SLOTS as usize, 32);
+    let mut at = [1u64 << 31; SLOTS as usize];
+    let bytes = trace(spec, archive(300), 0..300, |number, tick| {
+        (0..SLOTS).zip(&mut at).try_for_each(|(slot, at)| {
+            let step = steps[(number * SLOTS + slot) as usize];
+            // Up or down, by 0 to 4 bits more or less than the slot's own width.
+            let size = (step >> 8) % (1 << (3 * slot + 1 + u32::try_from(step % 5).unwrap()));
+            *at = if step & 128 == 0 { *at + size } else { *at - size };
+            // A life in three ends with its hundredth tick.
+            let generation = if slot % 3 == 0 { number / 100 } else { 0 };
+            let uid = Uid { kind: KindId(0), slot: Slot(slot), generation: Generation(generation) };
+            tick.entity(uid, &[Scalar::from_bits(ScalarType::U32, *at)])
+        })
+    });
+    case("entities-of-many-scales", bytes)
 }
 
 /// Several kinds, of which one has no field and one never a member.
