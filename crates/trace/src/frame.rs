@@ -21,6 +21,11 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
+    /// The next `count` bytes, if so many are left, without going past them.
+    pub(crate) fn peek(&self, count: usize) -> Option<&'a [u8]> {
+        self.rest.get(..count)
+    }
+
     /// How many bytes are left.
     pub(crate) fn left(&self) -> usize {
         self.rest.len()

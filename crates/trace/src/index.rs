@@ -301,13 +301,17 @@ impl Partial {
     /// Every byte before the footer belongs to a section that the index names: one that it does not name, a loss for
     /// instance, would be missed in silence.
     fn check_sections(&mut self) -> Result<(), Error> {
-        let mut all = std::mem::take(&mut self.sections);
-        all.extend(self.blocks.iter().map(|block| block.offset..block.end()));
-        // Two ascending lists: what merges them takes one look at each.
-        all.sort_by_key(|section| section.start);
+        let mut others = std::mem::take(&mut self.sections);
+        others.sort_by_key(|section| section.start);
+        others.push(self.footer..self.footer);
+        let mut others = others.into_iter().peekable();
+        // The blocks ascend.
+        let mut blocks = self.blocks.iter().map(|block| block.offset..block.end()).peekable();
         let mut end = FILE_HEADER;
-        all.push(self.footer..self.footer);
-        for section in all {
+        while let Some(section) = blocks
+            .next_if(|block| others.peek().is_none_or(|other| block.start < other.start))
+            .or_else(|| others.next())
+        {
             if section.start != end {
                 let rule = format!("no section that the index names ends at byte {}", section.start);
                 return Err(Error::damaged(end, rule));

@@ -244,16 +244,25 @@ fn unpack_group<L: Lane>(cursor: &mut Cursor<'_>, count: usize, group: &mut [L; 
     }
     bits::unpack(cursor.take(bytes_of(count, width))?, count, width, group);
     let places = cursor.take(exceptions)?;
-    let mut padded = [0; bytes_of(GROUP, 64) + 8];
-    let packed = cursor.take(bytes_of(exceptions, upper))?;
-    padded[..packed.len()].copy_from_slice(packed);
+    let len = bytes_of(exceptions, upper);
+    let with_more = cursor.peek(len + 8);
+    let packed = cursor.take(len)?;
+    let mut padded;
+    let parts = match with_more {
+        Some(with_more) => with_more,
+        None => {
+            padded = [0; bytes_of(GROUP, 64) + 8];
+            padded[..len].copy_from_slice(packed);
+            &padded[..]
+        }
+    };
     if !places.is_sorted_by(|place, next| place < next) || usize::from(places[exceptions - 1]) >= count {
         let is_wrong = |at: &usize| usize::from(places[*at]) >= count || *at > 0 && places[at - 1] >= places[*at];
         let place = (0..exceptions).find(is_wrong).map_or(0, |at| places[at]);
         return Err(format!("an exception cannot stand at place {place}"));
     }
     for (index, &place) in places.iter().enumerate() {
-        let part = bits_at(&padded, index * upper as usize, upper);
+        let part = bits_at(parts, index * upper as usize, upper);
         let number = &mut group[usize::from(place) % GROUP];
         *number = number.or(L::truncate(part << width));
     }
