@@ -667,11 +667,11 @@ impl TableDecoder<'_> {
             return self.lanes(cursor, count, places, out);
         }
         let mut all = std::mem::take(&mut L::buffers(self.scratch).all);
-        let decoded = self.lanes(cursor, count, places, &mut all);
+        self.lanes(cursor, count, places, &mut all)?;
         out.clear();
-        out.extend_from_slice(all.get(dropped..).unwrap_or_default());
+        out.extend_from_slice(&all[dropped..]);
         L::buffers(self.scratch).all = all;
-        decoded
+        Ok(())
     }
 
     fn ragged(

@@ -109,9 +109,8 @@ macro_rules! lane {
             }
 
             #[inline(always)]
-            #[allow(clippy::cast_possible_truncation, reason = "at most 64")]
             fn width(self) -> u8 {
-                (Self::BITS - self.leading_zeros()) as u8
+                u8::try_from(Self::BITS - self.leading_zeros()).expect("at most 64")
             }
 
             #[inline(always)]

@@ -3,7 +3,7 @@
 //! highest one are noise and stand as they are.
 //!
 //! First the early residuals, packed. Then the number of contexts (u8) and each one's code: how many widths it tells (u8), the
-//! least of them (u8) if there is any, and the length of each one's code (4 bits each; 0 of one that is not told) if there are
+//! first of them (u8) if there is any, and the length of each one's code (4 bits each; 0 of one that is not told) if there are
 //! several. Then the lengths of all streams but the last (u32 each) and the streams. Numbers are dealt to them in turn, so that the
 //! machine reads several at once: a number is its width's code and then the bits below its highest one.
 //!
@@ -503,7 +503,8 @@ impl Reader<'_> {
     }
 }
 
-/// Reads the number at a bit, and the context that it is.
+/// Reads the number at a bit, and the context that it is. Behind the last byte all bits are 0: that a stream went there is found when all is
+/// read.
 #[inline(always)]
 fn number<L: Lane>(bytes: &[u8], at: &mut usize, tables: &[Table; MAX_CONTEXTS], before: u8) -> (L, u8) {
     let (first, shift) = (*at / 8, *at % 8);

@@ -51,7 +51,7 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, widths: &Widths, shape:
     }
     out.extend_from_slice(&[byte(width) | EXCEPTIONS, byte(shape.exceptions), byte(shape.upper)]);
     bits::pack(group, count, width, out);
-    let wide = widths.above(shape.width);
+    let wide = widths.above(width);
     places(wide).for_each(|place| out.push(byte(place)));
     let start = out.len();
     let end = start + bytes_of(shape.exceptions as usize, shape.upper);
@@ -137,11 +137,7 @@ impl Shape {
     /// What a group of `count` numbers costs in this shape, in bits.
     fn bits(self, count: usize) -> u32 {
         let low = bits_of(count, self.width);
-        match self.exceptions {
-            0 => low,
-            1..=MOST_EXCEPTIONS => low + 16 + self.exceptions * (8 + self.upper + TELLING),
-            _ => u32::MAX,
-        }
+        if self.exceptions == 0 { low } else { low + 16 + self.exceptions * (8 + self.upper + TELLING) }
     }
 }
 
