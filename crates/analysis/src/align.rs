@@ -15,7 +15,7 @@ use cdt_schema::{Channel, ChannelSet, Column, Rows, TableId, TableKind, Tick};
 use cdt_trace::{BlockDecoder, Source, TickRun, Trace, Watch};
 use schemars::JsonSchema;
 use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::Error;
 use crate::report::{Skipped, SkippedRun};
@@ -396,7 +396,7 @@ fn step_key(rows: &Rows, tick: usize) -> u64 {
     let inputs = rows_key(rows, TableKind::Inputs, tick, |_| true);
     let commands = rows_key(rows, TableKind::Commands, tick, |_| true);
     let parts = [mode, inputs, commands].map(|part| part.unwrap_or(0).to_le_bytes());
-    xxh3_64(parts.as_flattened())
+    XxHash3_64::oneshot(parts.as_flattened())
 }
 
 /// A tick's events of a kind that are the guest's; `None` where it has none.
@@ -425,5 +425,5 @@ fn key_of(rows: &Rows, id: TableId, which: impl Iterator<Item = usize>, compared
             }
         }
     }
-    xxh3_64(&bytes)
+    XxHash3_64::oneshot(&bytes)
 }

@@ -9,7 +9,7 @@ use cdt_schema::columns::{calls, commands, entities, events, memory, rng, timing
 use cdt_schema::{Channel, ChannelSet, Column, Field, Path, Role, Rows, Scalar, TableId, TableKind, Tick, Uid};
 use schemars::JsonSchema;
 use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::report::{channel_name, tick_number};
 use crate::rules::{CellRule, ColumnRules, Rules, TableRules};
@@ -327,7 +327,7 @@ impl<'a> Pair<'a> {
                     _ => bytes.extend_from_slice(&column.bits(row).to_le_bytes()),
                 }
             }
-            xxh3_64(&bytes)
+            XxHash3_64::oneshot(&bytes)
         };
         rows.iter().map(|&row| key(row)).collect()
     }

@@ -3,7 +3,7 @@
 use cdt_projections::Window;
 use cdt_schema::{Channel, ChannelSet, Digest, Layout, LayoutDifference, TableKind, Tick};
 use cdt_trace::{Loss, Source, TickRun, Trace, TraceIndex, Watch};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::align::{Align, Alignment, pair};
 use crate::policy::{Action, Policy, Rule};
@@ -202,7 +202,7 @@ fn effective(options: &DiffOptions, left: &Layout, right: &Layout) -> Policy {
 fn asked(options: &DiffOptions, policy: &Policy) -> Digest {
     let DiffOptions { window, sustain, whole, align, .. } = options;
     let asked = format!("ticks {window}\nsustain {sustain}\nwhole {whole}\nalign {align}\n{}", policy.canonical());
-    Digest(xxh3_64(asked.as_bytes()))
+    Digest(XxHash3_64::oneshot(asked.as_bytes()))
 }
 
 fn absent(left: &Layout, right: &Layout, channels: ChannelSet) -> Vec<Reason> {

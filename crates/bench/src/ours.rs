@@ -41,8 +41,9 @@ pub fn write<W: Workload>(ticks: &[W::Tick], declared: bool, options: Options) -
     let mut bytes = Vec::new();
     for (number, tick) in (0..).zip(ticks) {
         encoder.append(Tick(number), |builder| W::fill(tick, builder)).expect("the workload obeys its layout");
-        if encoder.output_len() >= TAKEN {
-            bytes.extend_from_slice(&encoder.take_output());
+        if encoder.output().len() >= TAKEN {
+            bytes.extend_from_slice(encoder.output());
+            encoder.clear_output();
         }
     }
     let (rest, digest) = encoder.finish("complete");
@@ -115,6 +116,7 @@ pub fn count<W: Workload>(memory: &Memory) -> usize {
     let read = |decoder: &mut BlockDecoder, block| trace.table_by(decoder, block, table, &columns);
     blocks(&trace, read, |rows| {
         let [first, second] = columns.map(|column| lanes32(rows, table, column));
-        first.iter().zip(second).filter(|&(&first, &second)| W::counts(first, second)).count()
+        let counted = first.iter().zip(second).map(|(&first, &second)| u32::from(W::counts(first, second)));
+        counted.sum::<u32>() as usize
     })
 }

@@ -127,7 +127,7 @@ impl Workload for W1 {
     }
 
     fn counts(hp: u32, kind: u32) -> bool {
-        f32::from_bits(hp) < 10.0 && kind == 2
+        (f32::from_bits(hp) < 10.0) & (kind == 2)
     }
 
     fn count(tick: &W1Tick) -> usize {

@@ -135,7 +135,7 @@ impl Workload for W2 {
     }
 
     fn counts(y: u32, vx: u32) -> bool {
-        f32::from_bits(y) < 2.0 && f32::from_bits(vx) < 0.0
+        (f32::from_bits(y) < 2.0) & (f32::from_bits(vx) < 0.0)
     }
 
     fn count(tick: &Boxes) -> usize {

@@ -3,7 +3,7 @@
 
 use crate::rows::lane32;
 use crate::table::columns::{calls, commands, events, memory, rng, timing};
-use crate::{Column, ColumnType, Field, Layout, Ragged, RowError, Rows, ScalarType, TableId, TableKind};
+use crate::{Column, ColumnType, Field, Layout, Ragged, RowError, Rows, ScalarType, TableId, TableKind, vectorized};
 
 /// Checks every row of the loaded channels.
 pub(crate) fn check(rows: &Rows) -> Result<(), RowError> {
@@ -32,7 +32,18 @@ const F64_EXPONENT_ONE: u64 = 1 << 52;
 
 fn check_column(column: &Column, scalar_type: ScalarType) -> Result<(), String> {
     // All at once first: looking for the one that is bad is slower, and there is hardly ever one.
-    let all_good = match (column, scalar_type) {
+    let all_good = vectorized!(all_are_admitted(column, scalar_type));
+    let mut lanes = (0..column.len()).map(|row| column.bits(row));
+    let bad = if all_good { None } else { lanes.find(|&bits| !scalar_type.admits(bits)) };
+    match bad {
+        Some(bits) => Err(format!("{bits:#x} is no value of type {scalar_type}")),
+        None => Ok(()),
+    }
+}
+
+#[inline(always)]
+fn all_are_admitted(column: &Column, scalar_type: ScalarType) -> bool {
+    match (column, scalar_type) {
         (Column::W8(lanes), ScalarType::Bool) => lanes.iter().fold(0, |all, lane| all | lane) <= 1,
         // What is not finite has an exponent of ones, which an addition carries into the sign's place.
         (Column::W32(lanes), ScalarType::F32) => {
@@ -43,12 +54,6 @@ fn check_column(column: &Column, scalar_type: ScalarType) -> Result<(), String> 
             lanes.iter().fold(0, |all, &lane| all | ((lane & !F64_SIGN) + F64_EXPONENT_ONE)) & F64_SIGN == 0
         }
         _ => true,
-    };
-    let mut lanes = (0..column.len()).map(|row| column.bits(row));
-    let bad = if all_good { None } else { lanes.find(|&bits| !scalar_type.admits(bits)) };
-    match bad {
-        Some(bits) => Err(format!("{bits:#x} is no value of type {scalar_type}")),
-        None => Ok(()),
     }
 }
 

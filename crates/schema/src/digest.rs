@@ -7,13 +7,16 @@
 //! channels in causal order, each as its number (u8) and its digest (u64).
 
 use std::fmt;
+use std::hash::Hasher;
 use std::ops::Range;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use twox_hash::XxHash3_64;
 
 use crate::rows::lane32;
 use crate::table::columns::{events, memory};
-use crate::{Channel, Column, ColumnType, Layout, Origin, Role, Rows, TableId, TableKind, TableSchema, Tick};
+use crate::{
+    Channel, Column, ColumnType, Layout, Origin, Role, Rows, TableId, TableKind, TableSchema, Tick, vectorized,
+};
 
 /// 64-bit hash of behavioural content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +69,7 @@ impl Scalars {
     }
 
     /// Writes the columns of some rows, which fill `out`.
+    #[inline(always)]
     fn put(&self, columns: &[Column], rows: &Range<usize>, mut out: &mut [u8]) {
         for &(number, width) in &self.columns {
             let (lanes, rest) = out.split_at_mut(rows.len() * width);
@@ -174,7 +178,7 @@ impl TickDigester {
             whole[used + 1..used + 9].copy_from_slice(&digest.0.to_le_bytes());
             used += 9;
         }
-        digests.tick = Digest(xxh3_64(&whole[..used]));
+        digests.tick = Digest(XxHash3_64::oneshot(&whole[..used]));
         digests
     }
 
@@ -189,7 +193,7 @@ impl TickDigester {
                 _ => self.rows(rows, id, range, Role::Behavioural),
             }
         }
-        Digest(xxh3_64(self.canonical.bytes()))
+        Digest(XxHash3_64::oneshot(self.canonical.bytes()))
     }
 
     /// The digest of what a channel carries in one tick beside behaviour. It has the tick's number in it, so that the
@@ -204,7 +208,7 @@ impl TickDigester {
                 _ => self.rows(rows, id, range, Role::Diagnostic),
             }
         }
-        Digest(xxh3_64(self.canonical.bytes()))
+        Digest(XxHash3_64::oneshot(self.canonical.bytes()))
     }
 
     fn rows(&mut self, rows: &Rows, id: TableId, range: Range<usize>, role: Role) {
@@ -212,7 +216,7 @@ impl TickDigester {
         self.canonical.put(count.to_le_bytes());
         if let Some(scalars) = &self.scalars[id.0][role as usize] {
             let out = self.canonical.room(range.len() * scalars.width);
-            return scalars.put(&rows.table(id).columns, &range, out);
+            return vectorized!(scalars.put(&rows.table(id).columns, &range, out));
         }
         let schema = &rows.layout().tables()[id.0];
         for (column, declared) in rows.table(id).columns.iter().zip(&schema.columns) {
@@ -267,7 +271,7 @@ impl TickDigester {
         let columns = &rows.table(id).columns;
         for row in range {
             let page = lane32(columns[memory::PAGE].bits(row)) as usize;
-            self.pages[page] = xxh3_64(columns[memory::CONTENT].bytes(row));
+            self.pages[page] = XxHash3_64::oneshot(columns[memory::CONTENT].bytes(row));
         }
         self.pages.iter().for_each(|page| self.canonical.put(page.to_le_bytes()));
     }
@@ -276,7 +280,7 @@ impl TickDigester {
 /// Digest over a sequence of digests.
 #[derive(Clone, Default)]
 pub struct DigestSequence {
-    hasher: Box<Xxh3>,
+    hasher: XxHash3_64,
     /// What the hasher has not seen yet: it takes many bytes at once faster than a few at a time.
     pending: Vec<u8>,
 }
@@ -293,7 +297,7 @@ impl DigestSequence {
     fn bytes(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
         if self.pending.len() >= PENDING {
-            self.hasher.update(&self.pending);
+            self.hasher.write(&self.pending);
             self.pending.clear();
         }
     }
@@ -301,13 +305,13 @@ impl DigestSequence {
     /// The digest of what was added: xxh3-64 of the digests, each as u64 LE.
     pub fn finish(&self) -> Digest {
         let mut hasher = self.hasher.clone();
-        hasher.update(&self.pending);
-        Digest(hasher.digest())
+        hasher.write(&self.pending);
+        Digest(hasher.finish())
     }
 
-    /// Forgets what was added, and keeps the memory.
+    /// Forgets what was added.
     pub fn clear(&mut self) {
-        self.hasher.reset();
+        self.hasher = XxHash3_64::new();
         self.pending.clear();
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::table::{TableSchema, tables_of};
 use crate::{Channel, ChannelSet, Digest, KindId, RngAlgorithm, ScalarType, TableId, TableKind};
@@ -153,7 +154,8 @@ pub struct Layout {
     tables: Vec<TableSchema>,
     /// By channel number, where its tables begin; then how many there are in all.
     starts: [usize; Channel::ALL.len() + 1],
-    digest: Digest,
+    /// Found when it is first asked for: who reads a tick does not need it.
+    digest: OnceLock<Digest>,
 }
 
 impl Layout {
@@ -169,9 +171,8 @@ impl Layout {
             let rule = format!("its tables have {columns} columns in all, but at most {MAX_COLUMNS} are expected");
             return Err(LayoutError::new("", rule));
         }
-        let digest = Digest(xxh3_64(&canonical(&spec)));
         let starts = std::array::from_fn(|channel| tables.partition_point(|table| (table.channel as usize) < channel));
-        Ok(Layout { spec, channels, tables, starts, digest })
+        Ok(Layout { spec, channels, tables, starts, digest: OnceLock::new() })
     }
 
     /// What was declared.
@@ -210,7 +211,7 @@ impl Layout {
 
     /// Digest of the layout in its canonical encoding: layouts agree exactly when their digests do.
     pub fn digest(&self) -> Digest {
-        self.digest
+        *self.digest.get_or_init(|| Digest(XxHash3_64::oneshot(&canonical(&self.spec))))
     }
 
     /// Declared page size and page count; zero pages when the memory channel is absent.
@@ -251,7 +252,7 @@ impl Layout {
 
     /// Everything in which two layouts differ; empty exactly when they agree.
     pub fn differences(&self, other: &Layout) -> Vec<LayoutDifference> {
-        if self.digest == other.digest {
+        if self.digest() == other.digest() {
             return Vec::new();
         }
         let mine = describe(&self.spec);

@@ -18,6 +18,7 @@ mod rows;
 mod scalar;
 mod table;
 mod values;
+mod vectors;
 
 pub use channel::{Channel, ChannelSet};
 pub use continuity::Continuity;
@@ -39,6 +40,7 @@ pub use scalar::{Scalar, ScalarType};
 pub use table::columns;
 pub use table::{Arity, ColumnSchema, ColumnType, Role, TableId, TableKind, TableSchema};
 pub use values::Values;
+pub use vectors::run_vectorized;
 
 #[cfg(test)]
 mod row_writer_tests;

@@ -160,6 +160,7 @@ impl Column {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the lane was chosen by the type's width")]
+    #[inline]
     pub(crate) fn push_bits(&mut self, bits: u64) {
         match self {
             Column::W8(lanes) => lanes.push(bits as u8),

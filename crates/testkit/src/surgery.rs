@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use cdt_schema::{Arity, ColumnType, Layout, TableKind};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 /// Where a section stands: all of it, its head, its tail.
 #[derive(Clone, Debug)]
@@ -114,13 +114,13 @@ pub fn summaries_start(bytes: &[u8], segment: &Section) -> usize {
 
 /// Writes the checksum of a range to a place.
 pub fn checksum_into(bytes: &mut [u8], of: Range<usize>, at: usize) {
-    let checksum = xxh3_64(&bytes[of]).to_le_bytes();
+    let checksum = XxHash3_64::oneshot(&bytes[of]).to_le_bytes();
     bytes[at..at + 8].copy_from_slice(&checksum);
 }
 
 /// Writes the checksum of a column frame to its place.
 pub fn frame_checksum_into(bytes: &mut [u8], frame: Range<usize>, at: usize) {
-    let checksum = xxh3_64(&bytes[frame]).to_le_bytes();
+    let checksum = XxHash3_64::oneshot(&bytes[frame]).to_le_bytes();
     bytes[at..at + 4].copy_from_slice(&checksum[..4]);
 }
 

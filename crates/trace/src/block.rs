@@ -10,7 +10,7 @@ use cdt_schema::{
     Arity, ChannelSet, Column, ColumnType, Digest, Layout, Ragged, RngStream, Rows, ScalarType, Table, TableId,
     TableKind, TableSchema, Tick,
 };
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::codec::{self, Archiver, Choice, ColumnEncoding, Count, Lane, Scratch};
 use crate::draws;
@@ -176,7 +176,7 @@ impl BlockWriter {
 /// The checksum of a column frame.
 fn checksum(bytes: &[u8]) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "the low half")]
-    let low = xxh3_64(bytes) as u32;
+    let low = XxHash3_64::oneshot(bytes) as u32;
     low
 }
 

@@ -172,11 +172,13 @@ lane!(u8, lanes8, widths_one_by_one, 0);
 lane!(u32, lanes32, widths_of_32, 0 1 2 3);
 lane!(u64, lanes64, widths_one_by_one, 0 1 2 3 4 5 6 7);
 
+#[inline(always)]
 fn widths_one_by_one<L: Lane>(numbers: &[L], more: L, out: &mut [u8]) {
     out.iter_mut().zip(numbers).for_each(|(width, &number)| *width = number.plus(more).width());
 }
 
 /// As exponents of floats of these magnitudes, which the machine finds for several numbers at once.
+#[inline(always)]
 fn widths_of_32(numbers: &[u32], more: u32, out: &mut [u8]) {
     const BEFORE_ONE: u8 = 126;
     for (width, &number) in out.iter_mut().zip(numbers) {
@@ -222,7 +224,7 @@ impl<L> Default for Buffers<L> {
 /// Most blocks for which a column's predictor is kept. Trying all of them on every block would cost more than packing does.
 const BLOCKS_PER_CHOICE: u32 = 64;
 /// The same of an archive, which is made once and read often.
-const ARCHIVE_BLOCKS_PER_CHOICE: u32 = 8;
+const ARCHIVE_BLOCKS_PER_CHOICE: u32 = 32;
 /// Lanes on which predictors are tried.
 const TRIED: usize = 2048;
 /// Most entries of a dictionary.
@@ -659,7 +661,7 @@ mod tests {
     }
 
     fn noise(index: u64) -> u64 {
-        xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes())
+        twox_hash::XxHash3_64::oneshot(&index.to_le_bytes())
     }
 
     #[test]

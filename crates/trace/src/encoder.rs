@@ -40,7 +40,7 @@ impl Options {
     pub const ARCHIVE: Options = Options { encoding: Encoding::Archive, block_bytes: 384 << 10, block_ticks: 16_384 };
 }
 
-/// Turns ticks into the bytes of a trace. Bytes pile up until [`Encoder::take_output`] fetches them.
+/// Turns ticks into the bytes of a trace. Bytes pile up in [`Encoder::output`] until they are cleared.
 #[derive(Debug)]
 pub struct Encoder {
     options: Options,
@@ -119,20 +119,20 @@ impl Encoder {
     }
 
     /// Bytes that are ready, in the order of the file.
-    pub fn take_output(&mut self) -> Vec<u8> {
-        self.sections.take_output()
+    pub fn output(&self) -> &[u8] {
+        self.sections.output()
     }
 
-    /// How many bytes are ready.
-    pub fn output_len(&self) -> usize {
-        self.sections.output_len()
+    /// Forgets the bytes that were ready. Their memory is used again.
+    pub fn clear_output(&mut self) {
+        self.sections.clear_output();
     }
 
     /// Ends the trace and gives its last bytes and its content digest.
     pub fn finish(mut self, end_reason: &str) -> (Vec<u8>, Digest) {
         self.end_block();
         let digest = self.sections.end(end_reason);
-        (self.take_output(), digest)
+        (self.sections.into_output(), digest)
     }
 
     fn end_block(&mut self) {

@@ -112,10 +112,11 @@ impl TraceWriter {
 
     /// Writes every block that is complete: a killed writer costs no more than the block in flight.
     fn write_out(&mut self) -> Result<(), Error> {
-        if self.encoder.output_len() == 0 {
+        if self.encoder.output().is_empty() {
             return Ok(());
         }
-        let written = self.file.write_all(&self.encoder.take_output());
+        let written = self.file.write_all(self.encoder.output());
+        self.encoder.clear_output();
         written.map_err(|error| Error::io(self.file.path(), "write the trace", &error))
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use cdt_schema::{Digest, Layout, Tick};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::block::{MAX_TAIL, MAX_TICKS};
 use crate::records::{
@@ -399,6 +399,7 @@ impl Partial {
     /// Takes the entries of a segment's blocks, which end where it begins or sooner, and gives how many ticks they have.
     fn read_blocks(&mut self, record: &ArchivedSegmentRecord, offset: u64) -> Result<u64, String> {
         let mut counted = 0u64;
+        self.blocks.reserve(record.blocks.len());
         for entry in record.blocks.iter() {
             let block = BlockEntry {
                 offset: entry.offset.to_native(),
@@ -491,7 +492,7 @@ fn runs_fit<'a>(runs: impl Iterator<Item = &'a ArchivedTickRunRecord>, blocks: &
 impl SegmentEntry {
     /// Whether these are the bytes of the segment's tick digests.
     pub(crate) fn check_digests(&self, bytes: &[u8]) -> Result<(), Error> {
-        if xxh3_64(bytes) == self.digests_checksum {
+        if XxHash3_64::oneshot(bytes) == self.digests_checksum {
             return Ok(());
         }
         Err(Error::damaged(self.digests.start, "the checksum of the tick digests does not match"))
@@ -500,7 +501,7 @@ impl SegmentEntry {
     /// The summaries of the segment's blocks, from their bytes.
     pub(crate) fn read_summaries(&self, layout: &Layout, bytes: &[u8]) -> Result<Vec<BlockSummary>, Error> {
         let damaged = |rule: String| Error::damaged(self.summaries.start, rule);
-        if xxh3_64(bytes) != self.summaries_checksum {
+        if XxHash3_64::oneshot(bytes) != self.summaries_checksum {
             return Err(damaged("the checksum of the block summaries does not match".to_owned()));
         }
         let record = records::access::<ArchivedSummariesRecord>(bytes).map_err(damaged)?;

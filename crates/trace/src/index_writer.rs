@@ -2,7 +2,7 @@
 //! or recovers a trace of what was read.
 
 use cdt_schema::{ContentDigest, Digest, Layout, Rows, Tick, TickDigester};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::block::MAX_TAIL;
 use crate::index::{TickRun, push_run, tick_runs_of};
@@ -147,7 +147,7 @@ impl IndexWriter {
             return None;
         }
         let mut tail: Vec<u8> = self.digests.iter().flat_map(|digest| digest.0.to_le_bytes()).collect();
-        let digests_checksum = xxh3_64(&tail);
+        let digests_checksum = XxHash3_64::oneshot(&tail);
         let summaries = to_bytes(&self.summaries);
         tail.extend_from_slice(&summaries);
         let block = |entry: &BlockEntry| BlockEntryRecord {
@@ -166,7 +166,7 @@ impl IndexWriter {
                 .map(|run| TickRunRecord { first: run.first.0, count: run.count })
                 .collect(),
             digests_checksum,
-            summaries_checksum: xxh3_64(&summaries),
+            summaries_checksum: XxHash3_64::oneshot(&summaries),
             ..SegmentRecord::default()
         };
         record.put_totals(&self.totals);
@@ -249,14 +249,19 @@ impl SectionWriter {
     }
 
     /// Bytes that are ready, in the order of the file.
-    pub(crate) fn take_output(&mut self) -> Vec<u8> {
-        self.taken += self.out.len() as u64;
-        std::mem::take(&mut self.out)
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.out
     }
 
-    /// How many bytes are ready.
-    pub(crate) fn output_len(&self) -> usize {
-        self.out.len()
+    /// Forgets the bytes that were ready.
+    pub(crate) fn clear_output(&mut self) {
+        self.taken += self.out.len() as u64;
+        self.out.clear();
+    }
+
+    /// The bytes that are ready, of a trace that is not written any further.
+    pub(crate) fn into_output(self) -> Vec<u8> {
+        self.out
     }
 }
 
@@ -272,12 +277,12 @@ pub(crate) struct SegmentCopy {
 impl SegmentCopy {
     fn of(section: &[u8]) -> SegmentCopy {
         let body = &section[usize::try_from(SECTION_HEADER).expect("32")..];
-        SegmentCopy { len: section.len() as u64, checksum: xxh3_64(body) }
+        SegmentCopy { len: section.len() as u64, checksum: XxHash3_64::oneshot(body) }
     }
 
     /// Whether these bytes are those behind the segment's header.
     pub(crate) fn has_body(&self, bytes: &[u8]) -> bool {
-        xxh3_64(bytes) == self.checksum
+        XxHash3_64::oneshot(bytes) == self.checksum
     }
 }
 

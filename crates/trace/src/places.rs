@@ -400,7 +400,7 @@ mod tests {
         check(&[], 5);
         check(&runs(&[(0, 0, 1), (1, 2, 2), (2, 1, 3), (3, 0, 4)]), 5);
         let number = |index: u64, below: u32| {
-            u32::try_from(xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes()) % u64::from(below)).unwrap()
+            u32::try_from(twox_hash::XxHash3_64::oneshot(&index.to_le_bytes()) % u64::from(below)).unwrap()
         };
         for seed in 0..200 {
             let ticks = 1 + number(seed, 90);

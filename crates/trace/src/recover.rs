@@ -157,8 +157,13 @@ impl Recovery {
     }
 
     /// Bytes of the whole trace that are ready, in the order of the file.
-    pub fn take_output(&mut self) -> Vec<u8> {
-        self.sections.as_mut().map_or_else(Vec::new, SectionWriter::take_output)
+    pub fn output(&self) -> &[u8] {
+        self.sections.as_ref().map_or(&[], SectionWriter::output)
+    }
+
+    /// Forgets the bytes that were ready. Their memory is used again.
+    pub fn clear_output(&mut self) {
+        self.sections.iter_mut().for_each(SectionWriter::clear_output);
     }
 
     /// Where the last whole section ends, in bytes from the start of the broken trace.
@@ -199,7 +204,7 @@ impl Recovery {
         let end_reason = self.footer.map_or(UNKNOWN_END.to_owned(), |(_, _, end_reason)| end_reason);
         let content_digest = sections.end(&end_reason);
         let recovered = Recovered { ticks: self.ticks, bounds, loss, ledger: self.ledger, left_out, content_digest };
-        Ok((sections.take_output(), recovered))
+        Ok((sections.into_output(), recovered))
     }
 
     /// Whether the footer proves that nothing of the trace is missing.
@@ -278,13 +283,13 @@ pub fn recover(path: &Path, out: &Path, overwrite: bool, watch: &dyn Watch) -> R
         }
         file.read(range, &mut bytes).map_err(|error| unreadable(path, &error))?;
         recovery.feed(&bytes).map_err(|error| error.in_file(path))?;
-        let ready = recovery.take_output();
-        if !ready.is_empty() {
+        if !recovery.output().is_empty() {
             let file = match &mut unfinished {
                 Some(file) => file,
                 None => unfinished.insert(NewFile::with_suffix(out, "trace", RECOVERING, overwrite)?),
             };
-            file.write_all(&ready).map_err(|error| Error::io(out, "write the trace", &error))?;
+            file.write_all(recovery.output()).map_err(|error| Error::io(out, "write the trace", &error))?;
+            recovery.clear_output();
         }
     }
     let rest = recovery.end()..len.min(recovery.end() + SECTION_HEADER);

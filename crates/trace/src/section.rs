@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::{Error, ErrorKind, FORMAT_VERSION};
 
@@ -113,8 +113,8 @@ pub(crate) fn write_section(tag: Tag, head: &[u8], tail: &[u8], out: &mut Vec<u8
     out.extend_from_slice(&tag.bytes());
     out.extend_from_slice(&head_len.to_le_bytes());
     out.extend_from_slice(&(tail.len() as u64).to_le_bytes());
-    out.extend_from_slice(&xxh3_64(head).to_le_bytes());
-    let checksum = xxh3_64(&out[start..]);
+    out.extend_from_slice(&XxHash3_64::oneshot(head).to_le_bytes());
+    let checksum = XxHash3_64::oneshot(&out[start..]);
     out.extend_from_slice(&checksum.to_le_bytes());
     out.extend_from_slice(head);
     out.extend_from_slice(tail);
@@ -131,7 +131,7 @@ pub(crate) fn read_header(tag: Tag, offset: u64, bytes: &[u8], end: u64) -> Resu
         let got = header[..4].escape_ascii();
         return Err(Error::damaged(offset, format!("a {name} section is expected, not \"{got}\"")));
     }
-    if xxh3_64(&header[..24]) != u64_at(24) {
+    if XxHash3_64::oneshot(&header[..24]) != u64_at(24) {
         return Err(Error::damaged(offset, format!("the checksum of the {name} section's header does not match")));
     }
     let head_len = u32::from_le_bytes(header[4..8].try_into().expect("4 bytes"));
@@ -169,7 +169,7 @@ impl SectionHeader {
     /// Checks the head's bytes.
     pub(crate) fn check_head(&self, offset: u64, head: &[u8]) -> Result<(), Error> {
         debug_assert_eq!(head.len(), self.head_len as usize);
-        if xxh3_64(head) != self.head_checksum {
+        if XxHash3_64::oneshot(head) != self.head_checksum {
             return Err(Error::damaged(offset + SECTION_HEADER, "the checksum of the section's head does not match"));
         }
         Ok(())
@@ -191,7 +191,7 @@ pub(crate) fn read_head(tag: Tag, offset: u64, bytes: &[u8], end: u64) -> Result
 pub(crate) fn trailer(footer: u64) -> [u8; 24] {
     let mut bytes = [0; 24];
     bytes[..8].copy_from_slice(&footer.to_le_bytes());
-    let checksum = xxh3_64(&bytes[..8]);
+    let checksum = XxHash3_64::oneshot(&bytes[..8]);
     bytes[8..16].copy_from_slice(&checksum.to_le_bytes());
     bytes[16..].copy_from_slice(&END_MAGIC);
     bytes
@@ -206,7 +206,7 @@ pub(crate) fn read_trailer(bytes: &[u8; 24], file_len: u64) -> Result<u64, Error
     }
     let offset = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes"));
     let checksum = u64::from_le_bytes(bytes[8..16].try_into().expect("8 bytes"));
-    if xxh3_64(&bytes[..8]) != checksum {
+    if XxHash3_64::oneshot(&bytes[..8]) != checksum {
         return Err(Error::damaged(file_len - TRAILER, "the checksum of the trailer does not match"));
     }
     if offset < FILE_HEADER || offset > file_len - TRAILER {

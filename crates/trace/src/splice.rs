@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use cdt_schema::{ContentDigest, Digest, Rows, TickDigester};
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use crate::block::BlockWriter;
 use crate::records::{
@@ -180,9 +180,9 @@ impl<'a, S: Source> Splicer<'a, '_, S> {
             }
         }
         let mut tail: Vec<u8> = digests.iter().flat_map(|digest| digest.0.to_le_bytes()).collect();
-        record.digests_checksum = xxh3_64(&tail);
+        record.digests_checksum = XxHash3_64::oneshot(&tail);
         let summaries = self.summaries(number, &mut record)?;
-        record.summaries_checksum = xxh3_64(&summaries);
+        record.summaries_checksum = XxHash3_64::oneshot(&summaries);
         tail.extend_from_slice(&summaries);
         let mut section = Vec::new();
         write_section(Tag::Segment, &to_bytes(&record), &tail, &mut section);

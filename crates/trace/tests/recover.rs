@@ -29,7 +29,8 @@ fn brought_back(bytes: &[u8]) -> Result<(Vec<u8>, Recovered), Error> {
     while let Some(range) = recovery.want().filter(|range| range.end <= len) {
         let at = |offset| usize::try_from(offset).unwrap();
         recovery.feed(&bytes[at(range.start)..at(range.end)])?;
-        out.extend(recovery.take_output());
+        out.extend_from_slice(recovery.output());
+        recovery.clear_output();
     }
     let index = open_if_whole(bytes);
     let rest = &bytes[usize::try_from(recovery.end()).unwrap()..];

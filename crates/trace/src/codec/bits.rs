@@ -244,7 +244,7 @@ mod tests {
             for count in [1, 63, 64, 65, 127, GROUP] {
                 let mask = if width == 0 { 0 } else { u64::MAX >> (64 - width) };
                 let number = |index: usize| {
-                    let bits = xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes()) & mask;
+                    let bits = twox_hash::XxHash3_64::oneshot(&index.to_le_bytes()) & mask;
                     L::truncate(if index < count { bits } else { 0 })
                 };
                 let numbers: [L; GROUP] = std::array::from_fn(number);

@@ -11,6 +11,8 @@
 
 use std::ops::Range;
 
+use cdt_schema::vectorized;
+
 use super::{Lane, packed};
 use crate::frame::Cursor;
 use crate::places::{EARLY, Early, Places, Stretch};
@@ -71,7 +73,7 @@ pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
     let mut widths = [0; PLACES];
     for numbers in numbers.chunks(PLACES) {
         let widths = &mut widths[..numbers.len()];
-        L::widths(numbers, L::truncate(1), widths);
+        vectorized!(L::widths(numbers, L::truncate(1), widths));
         widths.iter().for_each(|&width| counts[usize::from(below_highest::<L>(width)) % PLACES] += 1);
     }
     let costs = code_lengths(&counts).into_iter().zip(0u64..).map(|(len, width)| u64::from(len) + width);
@@ -127,8 +129,10 @@ impl Coder {
     fn find_contexts<L: Lane>(&mut self, early: &[L], rest: &[L], places: Option<&Places>) {
         let Coder { rows, widths, contexts } = self;
         widths.resize(rest.len(), 0);
-        L::widths(rest, L::truncate(1), widths);
-        widths.iter_mut().for_each(|width| *width = below_highest::<L>(*width));
+        vectorized!({
+            L::widths(rest, L::truncate(1), widths);
+            widths.iter_mut().for_each(|width| *width = below_highest::<L>(*width));
+        });
         let last = byte((rest.len() / NUMBERS_OF_A_CONTEXT).clamp(1, CONTEXTS) - 1);
         contexts.clear();
         let Some(places) = places else {
@@ -159,9 +163,9 @@ impl Coder {
         let (numbers, last_number) = rest.as_chunks::<STREAMS>();
         let (widths, last_width) = self.widths.as_chunks::<STREAMS>();
         let (contexts, last_context) = self.contexts.as_chunks::<STREAMS>();
-        for ((numbers, widths), contexts) in numbers.iter().zip(widths).zip(contexts) {
+        vectorized!(for ((numbers, widths), contexts) in numbers.iter().zip(widths).zip(contexts) {
             bits.put(codes, contexts[STREAM], numbers[STREAM], widths[STREAM]);
-        }
+        });
         if let Some(&number) = last_number.get(STREAM) {
             bits.put(codes, last_context[STREAM], number, last_width[STREAM]);
         }
@@ -226,37 +230,87 @@ impl Bits<'_> {
 
 /// The lengths of the codes of widths that occur so often, none longer than [`MAX_CODE`], which together cost least; 0 of those that
 /// do not occur, or are alone.
+fn code_lengths(counts: &[u32; PLACES]) -> [u8; WIDTHS] {
+    let mut lengths = [0; WIDTHS];
+    let mut widths = [(0, 0); WIDTHS];
+    let mut many = 0;
+    for (&count, width) in counts[..WIDTHS].iter().zip(0..).filter(|(count, _)| **count > 0) {
+        widths[many] = (count, width);
+        many += 1;
+    }
+    let widths = &mut widths[..many];
+    widths.sort_unstable();
+    if many > 1 && !huffman(widths, &mut lengths) {
+        package_merge(widths, &mut lengths);
+    }
+    lengths
+}
+
+/// Finds the lengths of the codes of widths that occur so often, ascending, by pairing the two rarest items again and again (Huffman,
+/// 1952; in two queues, van Leeuwen, 1976). Says whether none is longer than [`MAX_CODE`]; if one is, no length is set.
+fn huffman(widths: &[(u32, usize)], lengths: &mut [u8; WIDTHS]) -> bool {
+    let many = widths.len();
+    // Of single widths, then of pairs: how often they occur, and in which pair they are.
+    let (mut counts, mut pairs) = ([0; 2 * WIDTHS], [0; 2 * WIDTHS]);
+    counts.iter_mut().zip(widths).for_each(|(to, &(count, _))| *to = count);
+    let (mut next_single, mut next_pair) = (0, many);
+    for pair in many..2 * many - 1 {
+        for _ in 0..2 {
+            let is_single = next_single < many && (next_pair == pair || counts[next_single] <= counts[next_pair]);
+            let next = if is_single { &mut next_single } else { &mut next_pair };
+            pairs[*next] = pair;
+            counts[pair] += counts[*next];
+            *next += 1;
+        }
+    }
+    let mut depths = [0; 2 * WIDTHS];
+    for item in (0..2 * many - 2).rev() {
+        depths[item] = depths[pairs[item]] + 1;
+    }
+    let fit = u32::from(depths[0]) <= MAX_CODE;
+    if fit {
+        widths.iter().zip(depths).for_each(|(&(_, width), depth)| lengths[width] = depth);
+    }
+    fit
+}
+
+/// Finds the lengths of the cheapest codes of at most [`MAX_CODE`] bits of widths that occur so often, ascending, in place of zeros.
 ///
 /// This is package-merge (Larmore and Hirschberg, 1990): of the cheapest items that are bought, how many are single widths at each
 /// length tells how many widths have codes at least that long.
-fn code_lengths(counts: &[u32; PLACES]) -> [u8; WIDTHS] {
-    let mut lengths = [0; WIDTHS];
-    let mut widths: Vec<(u32, usize)> =
-        counts[..WIDTHS].iter().copied().zip(0..).filter(|&(count, _)| count > 0).collect();
-    widths.sort_unstable();
-    if widths.len() < 2 {
-        return lengths;
-    }
-    // For each length from the longest on: what the items cost, and whether each is a single width.
-    let mut levels: Vec<Vec<(u32, bool)>> = Vec::with_capacity(MAX_CODE as usize);
-    for _ in 0..MAX_CODE {
-        let pairs = levels.last().map_or(&[][..], |level| level.as_chunks::<2>().0);
-        let mut pairs = pairs.iter().map(|[one, other]| one.0 + other.0).peekable();
-        let mut level = Vec::with_capacity(2 * widths.len());
-        for &(count, _) in &widths {
-            level.extend(std::iter::from_fn(|| pairs.next_if(|pair| *pair < count)).map(|pair| (pair, false)));
-            level.push((count, true));
+fn package_merge(widths: &[(u32, usize)], lengths: &mut [u8; WIDTHS]) {
+    // As many items are bought of the shortest length, and never more.
+    let most = 2 * widths.len() - 2;
+    // What the cheapest items of a length cost, and for each length from the longest on which of them are single widths, a bit each.
+    let (mut items, mut longer) = ([0; 2 * WIDTHS], [0; 2 * WIDTHS]);
+    let mut singles = [0u128; MAX_CODE as usize];
+    let mut len = 0;
+    for singles in &mut singles {
+        std::mem::swap(&mut items, &mut longer);
+        let mut pairs = longer[..len].as_chunks::<2>().0.iter().map(|[one, other]| one + other).peekable();
+        let mut counts = widths.iter().map(|&(count, _)| count).peekable();
+        len = 0;
+        while len < most {
+            let cost = match (counts.peek(), pairs.peek()) {
+                (Some(count), Some(pair)) if pair < count => pairs.next(),
+                (Some(_), _) => {
+                    *singles |= 1 << len;
+                    counts.next()
+                }
+                (None, _) => pairs.next(),
+            };
+            let Some(cost) = cost else { break };
+            items[len] = cost;
+            len += 1;
         }
-        level.extend(pairs.map(|pair| (pair, false)));
-        levels.push(level);
     }
-    let mut bought = 2 * widths.len() - 2;
-    for level in levels.iter().rev() {
-        let single = level[..bought].iter().filter(|(_, is_single)| *is_single).count();
-        widths[..single].iter().for_each(|&(_, width)| lengths[width] += 1);
+    let mut bought = u32::try_from(most).expect("at most 128");
+    for singles in singles.iter().rev() {
+        let are_bought = u128::MAX.checked_shr(u128::BITS - bought).unwrap_or(0);
+        let single = (singles & are_bought).count_ones();
+        widths[..single as usize].iter().for_each(|&(_, width)| lengths[width] += 1);
         bought = 2 * (bought - single);
     }
-    lengths
 }
 
 /// Appends the lengths of a context's codes.
@@ -355,13 +409,13 @@ impl Decoder {
         };
         let context_of = |number: L| width(number).min(byte(contexts - 1));
         let flaws = match places {
-            None => reader.one_run(early.last().map_or(0, |&last| context_of(last)), rest),
+            None => vectorized!(reader.one_run(early.last().map_or(0, |&last| context_of(last)), rest)),
             Some(places) => {
                 make_rows(&mut self.rows, places);
                 for &Early { row, index } in &places.early {
                     self.rows[row as usize] = context_of(early[index as usize]);
                 }
-                reader.runs(places, &mut self.rows, rest)
+                vectorized!(reader.runs(places, &mut self.rows, rest))
             }
         };
         if flaws & FLAW != 0 {
@@ -422,10 +476,17 @@ fn read_table<L: Lane>(cursor: &mut Cursor<'_>, contexts: usize, table: &mut Tab
     if lengths.iter().filter(|len| **len > 0).map(share).sum::<usize>() != ENTRIES {
         return Err("the lengths of a context's codes are of no code".to_owned());
     }
+    let mut entries = [(0, 0); WIDTHS + 1];
     each_code(lengths, |width, len, bits| {
-        let entry = entry(first + width, len, contexts);
-        table[usize::from(bits)..].iter_mut().step_by(1 << len).for_each(|to| *to = entry);
+        entries[width] = (usize::from(bits), entry(first + width, len, contexts));
     });
+    // Bit by bit: what shorter codes begin is the same whatever bit follows, and what longer ones begin is not told yet.
+    for len in 1..=MAX_CODE {
+        table.copy_within(..1 << (len - 1), 1 << (len - 1));
+        for (_, &(bits, entry)) in lengths.iter().zip(&entries).filter(|(of, _)| u32::from(**of) == len) {
+            table[bits] = entry;
+        }
+    }
     Ok(())
 }
 
@@ -439,6 +500,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads the numbers of one run, of which the first has that context; gives all contexts that they are, one over the other.
+    #[inline(always)]
     fn one_run<L: Lane>(&mut self, mut context: u8, numbers: &mut [L]) -> u8 {
         let mut all = 0;
         for numbers in numbers.chunks_mut(STREAMS) {
@@ -452,6 +514,7 @@ impl Reader<'_> {
 
     /// Reads the numbers of entity runs up to the end of a tick; gives all contexts of those rows, one over the other. `contexts` are by row
     /// and hold those of early rows.
+    #[inline(always)]
     fn runs<L: Lane>(&mut self, places: &Places, contexts: &mut [u8], mut numbers: &mut [L]) -> u8 {
         let (mut read, mut rows) = (0, 0);
         for (row, len, back) in ticks_of(places) {
@@ -469,6 +532,7 @@ impl Reader<'_> {
 
     /// Reads some successive numbers, of which the first one is number `first` of all, and the context that each is for the next one of
     /// its run, from those that they have themselves.
+    #[inline(always)]
     fn tick<L: Lane>(&mut self, first: usize, before: &[u8], contexts: &mut [u8], numbers: &mut [L]) {
         // Up to the first stream's next turn one by one, then all streams at once, then what is left.
         let lead = (first.wrapping_neg() % STREAMS).min(numbers.len());
@@ -495,6 +559,7 @@ impl Reader<'_> {
     }
 
     /// Reads some numbers one by one, beginning with that stream.
+    #[inline(always)]
     fn some<L: Lane>(&mut self, stream: usize, before: &[u8], contexts: &mut [u8], numbers: &mut [L]) {
         let streams = self.at[stream..].iter_mut();
         for (((at, &before), context), to) in streams.zip(before).zip(contexts).zip(numbers) {
@@ -552,7 +617,7 @@ mod tests {
     }
 
     fn noise(index: usize) -> u64 {
-        xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes())
+        twox_hash::XxHash3_64::oneshot(&index.to_le_bytes())
     }
 
     fn of_all_lanes(numbers: &[u64], places: Option<&Places>) {
@@ -607,6 +672,27 @@ mod tests {
         let cost: u32 = doubling.iter().zip(&limited).map(|(count, len)| count * u32::from(*len)).sum();
         assert_eq!(cost, cheapest(&doubling));
         assert_eq!(lengths(&[1; 65]).iter().map(|len| ENTRIES >> len).sum::<usize>(), ENTRIES);
+    }
+
+    #[test]
+    fn both_ways_to_lengths_cost_the_same() {
+        let mut both = 0;
+        for round in 0..2000 {
+            let count = |index: usize| u32::truncate(noise(round * 100 + index) >> (38 + noise(round) % 24));
+            let mut widths: Vec<(u32, usize)> = (0..2 + round % 64).map(|index| (1 + count(index), index)).collect();
+            widths.sort_unstable();
+            let cost = |lengths: &[u8; WIDTHS]| -> u64 {
+                widths.iter().map(|&(count, width)| u64::from(count) * u64::from(lengths[width])).sum()
+            };
+            let (mut free, mut limited) = ([0; WIDTHS], [0; WIDTHS]);
+            package_merge(&widths, &mut limited);
+            if huffman(&widths, &mut free) {
+                assert_eq!(cost(&free), cost(&limited), "{widths:?}");
+                both += 1;
+            }
+            assert_eq!(widths.iter().map(|&(_, width)| ENTRIES >> limited[width]).sum::<usize>(), ENTRIES);
+        }
+        assert!((500..1900).contains(&both), "{both} of 2000 had no code that is too long");
     }
 
     /// What the cheapest code of at most [`MAX_CODE`] bits costs for ascending counts, whose lengths descend.

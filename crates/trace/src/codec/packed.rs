@@ -5,6 +5,8 @@
 //! bit width of their upper parts (a byte each), the numbers' low bits, and with exceptions their places (a byte each)
 //! and their upper parts.
 
+use cdt_schema::vectorized;
+
 use super::Lane;
 use super::bits::{self, GROUP, bytes_of};
 use crate::frame::Cursor;
@@ -18,30 +20,35 @@ const TELLING: u32 = 8;
 
 /// Appends numbers.
 pub(super) fn pack<L: Lane>(numbers: &[L], out: &mut Vec<u8>) {
-    each_shape(numbers, |group, count, widths, shape| pack_group(group, count, widths, shape, out));
+    vectorized!(each_shape(numbers, |group, count, widths, shape| pack_group(group, count, widths, shape, out)));
 }
 
 /// Calls `of` with every group, how many of its numbers are used, their widths, and its shape.
+#[inline(always)]
 fn each_shape<L: Lane>(numbers: &[L], mut of: impl FnMut(&[L; GROUP], usize, &Widths, Shape)) {
-    let mut of = |group: &[L; GROUP], count: usize| {
+    for numbers in numbers.chunks(GROUP) {
+        let padded;
+        let group = match numbers.first_chunk() {
+            Some(group) => group,
+            None => {
+                padded = with_zeros(numbers);
+                &padded
+            }
+        };
         let widths = Widths::of(group);
-        of(group, count, &widths, Shape::of(&widths, count));
-    };
-    let (groups, rest) = numbers.as_chunks::<GROUP>();
-    groups.iter().for_each(|group| of(group, GROUP));
-    if !rest.is_empty() {
-        of(&padded(rest), rest.len());
+        of(group, numbers.len(), &widths, Shape::of(&widths, numbers.len()));
     }
 }
 
 /// A group of which the first are used and the others zero.
-fn padded<L: Lane>(numbers: &[L]) -> [L; GROUP] {
+fn with_zeros<L: Lane>(numbers: &[L]) -> [L; GROUP] {
     let mut group = [L::truncate(0); GROUP];
     group[..numbers.len()].copy_from_slice(numbers);
     group
 }
 
 /// Appends a group of which `count` numbers are used and the others zero.
+#[inline(always)]
 fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, widths: &Widths, shape: Shape, out: &mut Vec<u8>) {
     let width = shape.width;
     if shape.exceptions == 0 {
@@ -65,6 +72,7 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, widths: &Widths, shape:
 }
 
 /// Sets bits from the `shift`-th of `bytes` on, which are clear.
+#[inline(always)]
 fn put_bits(bytes: &mut [u8], shift: usize, number: u64) {
     let Some((word, next)) = bytes.split_first_chunk_mut::<8>() else { return };
     *word = (u64::from_le_bytes(*word) | number << shift).to_le_bytes();
@@ -112,6 +120,7 @@ struct Shape {
 
 impl Shape {
     /// The cheapest for a group; of equal ones the widest.
+    #[inline(always)]
     fn of(widths: &Widths, count: usize) -> Shape {
         let widest = widths.widest();
         let mut best = Shape { width: widest, exceptions: 0, upper: 0 };
@@ -135,6 +144,7 @@ impl Shape {
     }
 
     /// What a group of `count` numbers costs in this shape, in bits.
+    #[inline(always)]
     fn bits(self, count: usize) -> u32 {
         let low = bits_of(count, self.width);
         if self.exceptions == 0 { low } else { low + 16 + self.exceptions * (8 + self.upper + TELLING) }
@@ -146,17 +156,20 @@ impl Shape {
 struct Widths([u8; GROUP]);
 
 impl Widths {
+    #[inline(always)]
     fn of<L: Lane>(group: &[L; GROUP]) -> Widths {
         let mut widths = [0; GROUP];
         L::widths(group, L::truncate(0), &mut widths);
         Widths(widths)
     }
 
+    #[inline(always)]
     fn widest(&self) -> u32 {
         u32::from(self.0.iter().fold(0, |widest, &width| widest.max(width)))
     }
 
     /// Puts 0 in place of a width, and says how many there were.
+    #[inline(always)]
     fn take_out(&mut self, width: u32) -> u32 {
         let width = byte(width);
         let mut many = 0u8;
@@ -169,6 +182,7 @@ impl Widths {
     }
 
     /// The numbers with more bits, a bit each.
+    #[inline(always)]
     fn above(&self, width: u32) -> u128 {
         let flags = self.0.map(|other| u8::from(u32::from(other) > width));
         // Gathers the lowest bits of eight bytes in the highest byte.
@@ -187,7 +201,7 @@ fn bits_of(count: usize, width: u32) -> u32 {
 /// Bits that numbers would need when packed.
 pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
     let mut bits = 0;
-    each_shape(numbers, |_, count, _, shape| bits += u64::from(shape.bits(count)));
+    vectorized!(each_shape(numbers, |_, count, _, shape| bits += u64::from(shape.bits(count))));
     bits
 }
 
@@ -196,6 +210,11 @@ pub(super) fn cost<L: Lane>(numbers: &[L]) -> u64 {
 /// # Errors
 /// The rule that the bytes break.
 pub(super) fn unpack<L: Lane>(cursor: &mut Cursor<'_>, count: usize, out: &mut [L]) -> Result<(), String> {
+    vectorized!(unpack_groups(cursor, count, out))
+}
+
+#[inline(always)]
+fn unpack_groups<L: Lane>(cursor: &mut Cursor<'_>, count: usize, out: &mut [L]) -> Result<(), String> {
     let before_last = out.len() / GROUP * GROUP;
     let (groups, rest) = out.as_chunks_mut::<GROUP>();
     for group in groups {
@@ -220,6 +239,7 @@ pub(super) fn check_count(cursor: &Cursor<'_>, count: usize) -> Result<(), Strin
     Ok(())
 }
 
+#[inline(always)]
 fn unpack_group<L: Lane>(cursor: &mut Cursor<'_>, count: usize, group: &mut [L; GROUP]) -> Result<(), String> {
     let head = cursor.take(1)?[0];
     let width = u32::from(head & !EXCEPTIONS);
@@ -286,7 +306,7 @@ mod tests {
     #[test]
     fn numbers_of_every_shape_come_back() {
         for len in [0, 1, 2, 63, 64, 65, 127, 128, 129, 300] {
-            let mixed = |index: u64| xxhash_rust::xxh3::xxh3_64(&index.to_le_bytes()) >> (index * 7 % 64);
+            let mixed = |index: u64| twox_hash::XxHash3_64::oneshot(&index.to_le_bytes()) >> (index * 7 % 64);
             let numbers: Vec<u64> = (0..len).map(mixed).collect();
             round_trip(&numbers);
             round_trip(&numbers.iter().map(|&number| u32::truncate(number)).collect::<Vec<_>>());

@@ -7,13 +7,15 @@
 //! and would widen the groups that they fall into. The others stand in the order of rows, where those of one tick have
 //! their pasts side by side, so that the machine undoes several at once.
 
+use cdt_schema::vectorized;
+
 use super::Lane;
 use crate::places::{EARLY, Early, EntityRun, Places, Stretch};
 
 /// Highest order.
 pub(super) const MAX_ORDER: u32 = 3;
 /// Lanes that are taken at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// Calls `$function::<L, ORDER>` with the constant that equals `$order`.
 macro_rules! with_order {
@@ -30,21 +32,21 @@ macro_rules! with_order {
 /// Puts the residuals of a column's lanes in place of what `out` holds: of entity runs at these places, or of one run.
 pub(super) fn residuals<L: Lane>(lanes: &[L], places: Option<&Places>, order: u32, out: &mut Vec<L>) {
     out.resize(lanes.len(), L::truncate(0));
-    match places {
+    vectorized!(match places {
         Some(places) => with_order!(order, residuals_of_runs, (lanes, places, out)),
         None => with_order!(order, residuals_of_one, (lanes, out)),
-    }
+    });
 }
 
 /// Turns the residuals of one run into the lanes that they came from.
 pub(super) fn undo<L: Lane>(residuals: &mut [L], order: u32) {
-    with_order!(order, undo_one, (residuals));
+    vectorized!(with_order!(order, undo_one, (residuals)));
 }
 
 /// Turns the residuals of entity runs into the lanes that they came from, of as many rows as `out` has. Those that are early are
 /// left as lanes.
 pub(super) fn undo_to<L: Lane>(residuals: &mut [L], order: u32, places: &Places, out: &mut [L]) {
-    with_order!(order, undo_runs, (residuals, places, out));
+    vectorized!(with_order!(order, undo_runs, (residuals, places, out)));
 }
 
 /// The lane that is expected after `a`, before which were `b` and then `c`.
@@ -67,6 +69,7 @@ fn predicted_third<L: Lane, const ORDER: usize>(first: L, second: L) -> L {
     if ORDER == 1 { second } else { second.plus(second.minus(first)) }
 }
 
+#[inline(always)]
 fn residuals_of_one<L: Lane, const ORDER: usize>(lanes: &[L], out: &mut [L]) {
     let (early, rest) = out.split_at_mut(lanes.len().min(EARLY as usize));
     early.copy_from_slice(&lanes[..early.len()]);
@@ -77,6 +80,7 @@ fn residuals_of_one<L: Lane, const ORDER: usize>(lanes: &[L], out: &mut [L]) {
     }
 }
 
+#[inline(always)]
 fn undo_one<L: Lane, const ORDER: usize>(lanes: &mut [L]) {
     let early = lanes.len().min(EARLY as usize);
     undo_early::<L, ORDER>(&one_run(early), &mut lanes[..early]);
@@ -93,6 +97,7 @@ fn one_run(early: usize) -> Vec<EntityRun> {
     Vec::from_iter((len > 0).then_some(EntityRun { slot: 0, generation: 0, start: 0, len }))
 }
 
+#[inline(always)]
 fn residuals_of_runs<L: Lane, const ORDER: usize>(lanes: &[L], places: &Places, out: &mut [L]) {
     let (early, mut rest) = out.split_at_mut(places.early.len());
     for &Early { row, index } in &places.early {
@@ -110,6 +115,7 @@ fn residuals_of_runs<L: Lane, const ORDER: usize>(lanes: &[L], places: &Places, 
     }
 }
 
+#[inline(always)]
 fn undo_runs<L: Lane, const ORDER: usize>(residuals: &mut [L], places: &Places, out: &mut [L]) {
     let (early, rest) = residuals.split_at_mut(places.early.len());
     let mut rest = &*rest;
@@ -240,7 +246,7 @@ mod tests {
             // The first two runs have the heads 1 and 6.
             let heads = missed(&(1..=11).collect::<Vec<u32>>(), &runs, order);
             assert_eq!(heads[..4], [2, 10, 2, 4]);
-            let noise: Vec<u64> = (0..11u64).map(|i| xxhash_rust::xxh3::xxh3_64(&i.to_le_bytes())).collect();
+            let noise: Vec<u64> = (0..11u64).map(|i| twox_hash::XxHash3_64::oneshot(&i.to_le_bytes())).collect();
             missed(&noise, &runs, order);
             missed(&noise.iter().map(|&n| u32::truncate(n)).collect::<Vec<_>>(), &runs, order);
             missed(&noise.iter().map(|&n| u8::truncate(n)).collect::<Vec<_>>(), &runs, order);
