@@ -454,19 +454,20 @@ impl<'a> Comparison<'a> {
             };
             let (left, right) = (left.map(|at| a[at]), right.map(|at| b[at]));
             let shown = left.map_or_else(|| right.map_or(0, |row| row - firsts.1), |row| row - firsts.0);
-            let path = Path::row(self.pair.reference.rows.layout(), table.left, shown);
+            let layout = self.pair.reference.rows.layout();
+            let path = || Path::row(layout, table.left, shown);
             if let (Some(a), Some(b)) = (left, right) {
-                self.row(number, table, (a, b), &path, RowKey::Position(shown));
+                self.row(number, table, (a, b), path, RowKey::Position(shown));
             } else {
                 let reference = left.map(|row| whole_row(self.pair.reference.rows, table.left, row));
                 let candidate = right.map(|row| whole_row(self.pair.candidate.rows, table.right, row));
                 // The rows of a tick that stand at a place have nothing to do with those of another tick there.
-                self.push(table, &path, None, reference, candidate);
+                self.push(table, &path(), None, reference, candidate);
             }
         }
     }
 
-    fn row(&mut self, number: usize, table: &TableRules, (a, b): (usize, usize), path: &Path, key: RowKey) {
+    fn row(&mut self, number: usize, table: &TableRules, (a, b): (usize, usize), path: impl Fn() -> Path, key: RowKey) {
         let keys = self.pair.reference.rows.layout().tables()[table.left.0].key_columns();
         for (index, column) in table.columns.iter().enumerate() {
             // An event's cause is a number among all events; it is compared as its digest has it, among the guest's.
@@ -477,7 +478,7 @@ impl<'a> Comparison<'a> {
             let place = Place { table: number, row: key, column: Some(index), member: None };
             let reference = cell(self.pair.reference.rows, table.left, column.left, a);
             let candidate = cell(self.pair.candidate.rows, table.right, column.right, b);
-            let path = path.field(&column.name);
+            let path = path().field(&column.name);
             let is_list = matches!(reference, Value::List(_));
             match is_list.then(|| self.pair.members(table, column, a, b)).flatten() {
                 Some(members) => {
@@ -506,15 +507,15 @@ impl<'a> Comparison<'a> {
         while let Some(uid) = lesser(&mut left, &mut right) {
             let a = left.next_if(|(next, _)| *next == uid).map(|(_, row)| row);
             let b = right.next_if(|(next, _)| *next == uid).map(|(_, row)| row);
-            let path = Path::entity(reference.rows.layout(), uid);
+            let path = || Path::entity(reference.rows.layout(), uid);
             let key = RowKey::Entity(u64::from(uid.slot.0), u64::from(uid.generation.0));
             if let (Some(a), Some(b)) = (a, b) {
-                self.row(number, table, (a, b), &path, key);
+                self.row(number, table, (a, b), path, key);
             } else {
                 let place = Place { table: number, row: key, column: None, member: None };
                 let a = a.map(|row| whole_row(reference.rows, table.left, row));
                 let b = b.map(|row| whole_row(candidate.rows, table.right, row));
-                self.push(table, &path, Some(place), a, b);
+                self.push(table, &path(), Some(place), a, b);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use cdt_projections::{BlockCursor, Value};
 use cdt_schema::{Channel, ChannelSet, TableKind};
-use cdt_trace::{BlockSummary, Source, Trace, Watch};
+use cdt_trace::{BlockSummary, SegmentSummaries, Source, Trace, Watch};
 
 use crate::Error;
 use crate::cause::{classify, missing_tick};
@@ -21,22 +21,36 @@ pub(crate) struct Lens<'a, R, C> {
     right_rows: BlockCursor<'a, C>,
 }
 
-/// The block summaries of a trace, a segment at a time.
+/// The block summaries of a trace: those of a segment as they are stored, and the last one that was asked for.
 struct Summaries<'a, S> {
     trace: &'a Trace<S>,
-    loaded: Option<(usize, Vec<BlockSummary>)>,
+    loaded: Option<(usize, SegmentSummaries<'a, S>)>,
+    last: Option<(usize, BlockSummary)>,
 }
 
-impl<S: Source> Summaries<'_, S> {
+impl<'a, S: Source> Summaries<'a, S> {
+    fn new(trace: &'a Trace<S>) -> Self {
+        Summaries { trace, loaded: None, last: None }
+    }
+
     fn of(&mut self, block: usize) -> Result<&BlockSummary, Error> {
+        let last = match self.last.take().filter(|(last, _)| *last == block) {
+            Some(last) => last,
+            None => (block, self.read(block)?),
+        };
+        Ok(&self.last.insert(last).1)
+    }
+
+    fn read(&mut self, block: usize) -> Result<BlockSummary, Error> {
         let inside = |segment: usize| self.trace.blocks_of(segment).contains(&block);
         if self.loaded.as_ref().is_none_or(|(segment, _)| !inside(*segment)) {
             let segment =
                 (0..self.trace.segments()).find(|&segment| inside(segment)).expect("segments have all blocks");
-            self.loaded = Some((segment, self.trace.summaries(segment)?));
+            self.loaded = Some((segment, self.trace.segment_summaries(segment)?));
         }
         let (segment, summaries) = self.loaded.as_ref().expect("loaded above");
-        Ok(&summaries[block - self.trace.blocks_of(*segment).start])
+        let block = block - self.trace.blocks_of(*segment).start;
+        Ok(summaries.get(block..block + 1)?.remove(0))
     }
 }
 
@@ -44,8 +58,8 @@ impl<'a, R: Source, C: Source> Lens<'a, R, C> {
     pub(crate) fn new(reference: &'a Trace<R>, candidate: &'a Trace<C>, plan: &'a Plan) -> Self {
         Lens {
             plan,
-            left: Summaries { trace: reference, loaded: None },
-            right: Summaries { trace: candidate, loaded: None },
+            left: Summaries::new(reference),
+            right: Summaries::new(candidate),
             left_rows: BlockCursor::new(reference),
             right_rows: BlockCursor::new(candidate),
         }

@@ -55,7 +55,7 @@ impl Plan {
             ends: Ends::default(),
             alignment: None,
             // A renamed field is compared with another one than its digest has in its place.
-            digests_compare: left.digest() == right.digest() && renames == 0,
+            digests_compare: left == right && renames == 0,
             asked: asked(options, &policy),
         };
         match &options.align {

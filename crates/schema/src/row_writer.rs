@@ -7,7 +7,7 @@ use crate::rows::lane32;
 use crate::table::{Arity, columns};
 use crate::{
     Column, ColumnSchema, ColumnType, Continuity, Field, Generation, KindId, Layout, PageId, PlayerId, Role, Rows,
-    Scalar, Seq, Slot, StageId, StreamId, SyscallId, TableId, TableKind, TableSchema, Tick, Uid, Values,
+    Scalar, Seq, Slot, StageId, StreamId, SyscallId, TableId, TableKind, TableSchema, Tick, Uid, Values, vectorized,
 };
 
 /// Most bytes that the rows of one tick may occupy, so that a reader's memory is bounded. A first tick with all pages of
@@ -444,24 +444,24 @@ impl TickBuilder<'_> {
                     format!("there are {} slots, so as many values of each field are expected, not {len}", slots.len());
                 return Err(RowError::new(&schema.name, rule));
             }
-            for (values, declared) in fields.iter().zip(declared) {
-                if declared.column_type != ColumnType::Scalar(values.scalar_type()) || !values.are_finite() {
-                    let bad = (0..values.len()).map(|index| values.get(index)).enumerate();
-                    let Some((index, value)) = bad.into_iter().find(|(_, value)| !admits(declared.column_type, *value))
-                    else {
-                        continue;
-                    };
-                    let place = {
-                        let (slot, generation) = (slots[index], generations[index]);
-                        format!("{}[slot={slot},gen={generation}].{}", schema.name, declared.name)
-                    };
-                    return Err(RowError::new(place, refusal(value, declared)));
-                }
+            let fit = |(values, declared): (&Values<'_>, &ColumnSchema)| {
+                declared.column_type == ColumnType::Scalar(values.scalar_type()) && values.are_finite()
+            };
+            if !vectorized!(fields.iter().zip(declared).all(fit))
+                && let Some(error) = find_refused(&schema.name, slots, generations, fields, declared)
+            {
+                return Err(error);
             }
             let columns = &mut tick.writer.rows.tables[id.0].columns;
             let (keys, rest) = columns.split_at_mut(columns::entities::FIRST_FIELD);
-            keys.iter_mut().zip([slots, generations]).for_each(|(column, lanes)| Values::U32(lanes).append(column));
-            rest.iter_mut().zip(fields).for_each(|(column, values)| values.append(column));
+            vectorized!({
+                for (column, lanes) in keys.iter_mut().zip([slots, generations]) {
+                    Values::U32(lanes).append(column);
+                }
+                for (column, values) in rest.iter_mut().zip(fields) {
+                    values.append(column);
+                }
+            });
             Ok(())
         })
     }
@@ -662,6 +662,7 @@ impl TickBuilder<'_> {
         }
     }
 
+    #[inline]
     fn table(&self, kind: TableKind, name: &str) -> Result<TableId, RowError> {
         let found = self.layout().table(kind);
         found.ok_or_else(|| RowError::new(name, "the channel is not declared in the layout"))
@@ -703,6 +704,24 @@ fn admits(column_type: ColumnType, value: Scalar) -> bool {
         _ => true,
     };
     finite && column_type == ColumnType::Scalar(value.scalar_type())
+}
+
+/// The first value of some entities that may not stand in its column.
+#[cold]
+fn find_refused(
+    table: &str,
+    slots: &[u32],
+    generations: &[u32],
+    fields: &[Values<'_>],
+    declared: &[ColumnSchema],
+) -> Option<RowError> {
+    fields.iter().zip(declared).find_map(|(values, declared)| {
+        let (index, value) = (0..values.len())
+            .map(|index| (index, values.get(index)))
+            .find(|(_, value)| !admits(declared.column_type, *value))?;
+        let place = format!("{table}[slot={},gen={}].{}", slots[index], generations[index], declared.name);
+        Some(RowError::new(place, refusal(value, declared)))
+    })
 }
 
 /// Why a value may not stand in a column.

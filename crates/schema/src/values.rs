@@ -59,6 +59,7 @@ impl Values<'_> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn are_finite(&self) -> bool {
         match self {
             Values::F32(values) => values.iter().fold(true, |all, value| all & value.is_finite()),
@@ -68,6 +69,7 @@ impl Values<'_> {
     }
 
     /// Appends them to a column of their width.
+    #[inline(always)]
     pub(crate) fn append(&self, column: &mut Column) {
         match (self, column) {
             (Values::Bool(values), Column::W8(lanes)) => lanes.extend(values.iter().map(|&value| u8::from(value))),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use cdt_schema::columns::{entities, rng};
 use cdt_schema::{
-    Arity, ChannelSet, Column, ColumnType, Digest, Layout, Ragged, RngStream, Rows, ScalarType, Table, TableId,
-    TableKind, TableSchema, Tick,
+    Arity, ChannelSet, Column, ColumnType, Layout, Ragged, RngStream, Rows, ScalarType, Table, TableId, TableKind,
+    TableSchema, Tick,
 };
 use twox_hash::XxHash3_64;
 
@@ -399,8 +399,8 @@ pub struct BlockDecoder {
     buffers: [Vec<u8>; 2],
     scratch: Scratch,
     places: Places,
-    /// Tables that were given back, to be filled again, and the digest of their layout.
-    spare: Option<(Digest, Vec<Table>)>,
+    /// Tables that were given back, to be filled again, and their layout.
+    spare: Option<(Arc<Layout>, Vec<Table>)>,
 }
 
 impl BlockDecoder {
@@ -411,7 +411,7 @@ impl BlockDecoder {
 
     /// Takes back rows that are not needed any more, so that the next ones need no fresh memory.
     pub fn recycle(&mut self, rows: Rows) {
-        self.spare = Some((rows.layout().digest(), rows.into_tables()));
+        self.spare = Some((rows.layout().clone(), rows.into_tables()));
     }
 
     /// Decodes what is asked of a block. `entry` is its entry in the index. Of `bytes` first those of the head are asked for, then
@@ -440,7 +440,7 @@ impl BlockDecoder {
             }
             Asked::Columns(..) => 0..head.ticks.len(),
         };
-        let spare = self.spare.take().filter(|(of, _)| *of == layout.digest());
+        let spare = self.spare.take().filter(|(of, _)| Arc::ptr_eq(of, layout) || of == layout);
         let mut tables = spare.map_or_else(Vec::new, |(_, tables)| tables);
         tables.resize_with(layout.tables().len(), Table::default);
         let mut spare = head.spare;

@@ -492,8 +492,10 @@ fn scatter<L: Lane>(in_runs: &[L], order: u32, places: &Places, stored: &mut [L]
 /// Appends the number of entries less one, the entries and the packed indices of all lanes.
 fn encode_dictionary<L: Lane>(lanes: &[L], out: &mut Vec<u8>) -> Option<()> {
     let mut dictionary = Dictionary::new();
-    let indices: Option<Vec<u8>> = lanes.iter().map(|&lane| dictionary.index(lane)).collect();
-    let indices = indices?;
+    let mut indices = Vec::with_capacity(lanes.len());
+    for &lane in lanes {
+        indices.push(dictionary.index(lane)?);
+    }
     out.push(u8::try_from(dictionary.entries.len() - 1).expect("1 to 256"));
     L::write(&dictionary.entries, out);
     packed::pack(&indices, out);

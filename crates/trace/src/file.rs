@@ -258,6 +258,30 @@ pub struct Trace<S = File> {
     stamp: Option<Stamp>,
 }
 
+/// The summaries of a segment's blocks, as they are stored.
+#[derive(Debug)]
+pub struct SegmentSummaries<'a, S> {
+    trace: &'a Trace<S>,
+    segment: usize,
+    /// Checked by their checksum.
+    bytes: Vec<u8>,
+}
+
+impl<S> SegmentSummaries<'_, S> {
+    /// Those of some of the segment's blocks, of which the first is 0.
+    ///
+    /// # Errors
+    /// They are damaged.
+    pub fn get(&self, blocks: Range<usize>) -> Result<Vec<BlockSummary>, Error> {
+        let TraceIndex { layout, segments, .. } = &self.trace.index;
+        let entry = &segments[self.segment];
+        let record = entry.read_summaries(layout, &self.bytes);
+        record
+            .and_then(|record| blocks.map(|block| entry.summary(layout, record, block)).collect())
+            .map_err(|error| error.in_file(&self.trace.name))
+    }
+}
+
 /// What tells a file that was written to from one that was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -451,10 +475,19 @@ impl<S: Source> Trace<S> {
     /// # Errors
     /// The summaries cannot be read or are damaged.
     pub fn summaries(&self, segment: usize) -> Result<Vec<BlockSummary>, Error> {
+        self.segment_summaries(segment)?.get(0..self.blocks_of(segment).len())
+    }
+
+    /// The same for who wants few of them.
+    ///
+    /// # Errors
+    /// The summaries cannot be read or are damaged.
+    pub fn segment_summaries(&self, segment: usize) -> Result<SegmentSummaries<'_, S>, Error> {
         let entry = &self.index.segments[segment];
         let mut bytes = Vec::new();
-        let bytes = self.at(entry.summaries.clone(), &mut bytes)?;
-        entry.read_summaries(&self.index.layout, bytes).map_err(|error| error.in_file(&self.name))
+        self.read(entry.summaries.clone(), &mut bytes)?;
+        entry.check_summaries(&bytes).map_err(|error| error.in_file(&self.name))?;
+        Ok(SegmentSummaries { trace: self, segment, bytes })
     }
 
     /// What the ticks of a segment hold.

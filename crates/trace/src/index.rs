@@ -400,6 +400,10 @@ impl Partial {
     fn read_blocks(&mut self, record: &ArchivedSegmentRecord, offset: u64) -> Result<u64, String> {
         let mut counted = 0u64;
         self.blocks.reserve(record.blocks.len());
+        let (mut start, mut next_tick) = match self.blocks.last() {
+            Some(last) => (last.end(), u64::from(last.last_tick.0) + 1),
+            None => (FILE_HEADER, 0),
+        };
         for entry in record.blocks.iter() {
             let block = BlockEntry {
                 offset: entry.offset.to_native(),
@@ -409,10 +413,9 @@ impl Partial {
                 last_tick: Tick(entry.last_tick.to_native()),
                 ticks: entry.ticks.to_native(),
             };
-            let start = self.blocks.last().map_or(FILE_HEADER, BlockEntry::end);
             let lengths = SECTION_HEADER + u64::from(block.head_len) + u64::from(block.tail_len);
             let fits = block.offset >= start && block.offset.checked_add(lengths).is_some_and(|end| end <= offset);
-            let ascends = self.blocks.last().is_none_or(|last| last.last_tick < block.first_tick);
+            let ascends = u64::from(block.first_tick.0) >= next_tick;
             let span = u64::from(block.last_tick.0) + 1;
             let holds = block.ticks > 0 && u64::from(block.first_tick.0) + u64::from(block.ticks) <= span;
             if !fits || !ascends || !holds {
@@ -425,6 +428,7 @@ impl Partial {
                 return Err(format!("{rule} {MAX_TICKS} and {MAX_TAIL} are expected"));
             }
             counted += u64::from(block.ticks);
+            (start, next_tick) = (block.end(), span);
             self.blocks.push(block);
         }
         Ok(counted)
@@ -498,43 +502,60 @@ impl SegmentEntry {
         Err(Error::damaged(self.digests.start, "the checksum of the tick digests does not match"))
     }
 
-    /// The summaries of the segment's blocks, from their bytes.
-    pub(crate) fn read_summaries(&self, layout: &Layout, bytes: &[u8]) -> Result<Vec<BlockSummary>, Error> {
-        let damaged = |rule: String| Error::damaged(self.summaries.start, rule);
+    /// Whether these are the bytes of the summaries of the segment's blocks.
+    pub(crate) fn check_summaries(&self, bytes: &[u8]) -> Result<(), Error> {
         if XxHash3_64::oneshot(bytes) != self.summaries_checksum {
-            return Err(damaged("the checksum of the block summaries does not match".to_owned()));
+            let rule = "the checksum of the block summaries does not match";
+            return Err(Error::damaged(self.summaries.start, rule.to_owned()));
         }
+        Ok(())
+    }
+
+    /// The summaries of the segment's blocks, from their bytes.
+    pub(crate) fn read_summaries<'a>(
+        &self,
+        layout: &Layout,
+        bytes: &'a [u8],
+    ) -> Result<&'a ArchivedSummariesRecord, Error> {
+        let damaged = |rule: String| Error::damaged(self.summaries.start, rule);
         let record = records::access::<ArchivedSummariesRecord>(bytes).map_err(damaged)?;
         let blocks = self.blocks.len();
-        let channels = layout.channels().iter().count();
-        let tables = layout.tables().len();
         let columns: usize = layout.tables().iter().map(|table| table.columns.len()).sum();
-        let diagnostics = diagnostic_channels(layout).count();
         let lengths = [
-            (record.channel_digests.len(), channels),
-            (record.rows.len(), tables),
+            (record.channel_digests.len(), layout.channels().iter().count()),
+            (record.rows.len(), layout.tables().len()),
             (record.ticks_with_input.len(), 1),
             (record.changed.len(), columns),
-            (record.diagnostics.len(), diagnostics),
+            (record.diagnostics.len(), diagnostic_channels(layout).count()),
         ];
         if lengths.iter().any(|(len, each)| *len != each * blocks) {
             return Err(damaged(format!("the summaries are not those of {blocks} blocks")));
         }
-        let summary = |block: usize| {
-            let digests = &record.channel_digests[block * channels..][..channels];
-            let digest = |digest: &rkyv::rend::unaligned::u64_ule| Digest(digest.to_native());
-            let rows = &record.rows[block * tables..][..tables];
-            let changed = &record.changed[block * columns..][..columns];
-            let evidence = &record.diagnostics[block * diagnostics..][..diagnostics];
-            let totals = Totals {
-                rows: rows.iter().map(|count| u64::from(count.to_native())).collect(),
-                ticks_with_input: u64::from(record.ticks_with_input[block].to_native()),
-                changed: changed.iter().map(|&bits| Change::from_bits(bits)).collect(),
-                diagnostics: evidence.iter().map(digest).collect(),
-            };
-            totals.check(layout, 1, MAX_TICKS as u64).map_err(damaged)?;
-            Ok(BlockSummary { channel_digests: digests.iter().map(digest).collect(), totals })
-        };
-        (0..blocks).map(summary).collect()
+        Ok(record)
     }
+
+    /// One of the summaries.
+    pub(crate) fn summary(
+        &self,
+        layout: &Layout,
+        record: &ArchivedSummariesRecord,
+        block: usize,
+    ) -> Result<BlockSummary, Error> {
+        let digest = |digest: &rkyv::rend::unaligned::u64_ule| Digest(digest.to_native());
+        let totals = Totals {
+            rows: of_block(&record.rows, self, block).iter().map(|count| u64::from(count.to_native())).collect(),
+            ticks_with_input: u64::from(record.ticks_with_input[block].to_native()),
+            changed: of_block(&record.changed, self, block).iter().map(|&bits| Change::from_bits(bits)).collect(),
+            diagnostics: of_block(&record.diagnostics, self, block).iter().map(digest).collect(),
+        };
+        totals.check(layout, 1, MAX_TICKS as u64).map_err(|rule| Error::damaged(self.summaries.start, rule))?;
+        let channel_digests = of_block(&record.channel_digests, self, block).iter().map(digest).collect();
+        Ok(BlockSummary { channel_digests, totals })
+    }
+}
+
+/// What is one block's of a list that has as many items of each block of a segment.
+fn of_block<'a, T>(list: &'a [T], segment: &SegmentEntry, block: usize) -> &'a [T] {
+    let each = list.len() / segment.blocks.len();
+    &list[block * each..][..each]
 }

@@ -26,7 +26,7 @@ const MAX_CONTEXTS: usize = 32;
 /// Contexts that a writer makes: more cost more to tell than they gain, and their tables leave the machine's nearest cache.
 const CONTEXTS: usize = 16;
 /// Numbers that a writer has at least for each context.
-const NUMBERS_OF_A_CONTEXT: usize = 256;
+const NUMBERS_OF_A_CONTEXT: usize = 512;
 const STREAMS: usize = 4;
 /// Bytes of the lengths of all streams but the last.
 const LENS: usize = 4 * (STREAMS - 1);

@@ -20,7 +20,11 @@ const TELLING: u32 = 8;
 
 /// Appends numbers.
 pub(super) fn pack<L: Lane>(numbers: &[L], out: &mut Vec<u8>) {
-    vectorized!(each_shape(numbers, |group, count, widths, shape| pack_group(group, count, widths, shape, out)));
+    vectorized!(each_shape(
+        numbers,
+        #[inline(always)]
+        |group, count, widths, shape| pack_group(group, count, widths, shape, out)
+    ));
 }
 
 /// Calls `of` with every group, how many of its numbers are used, their widths, and its shape.
@@ -59,14 +63,17 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, widths: &Widths, shape:
     out.extend_from_slice(&[byte(width) | EXCEPTIONS, byte(shape.exceptions), byte(shape.upper)]);
     bits::pack(group, count, width, out);
     let wide = widths.above(width);
-    places(wide).for_each(|place| out.push(byte(place)));
+    let exceptions = shape.exceptions as usize;
     let start = out.len();
-    let end = start + bytes_of(shape.exceptions as usize, shape.upper);
+    let end = start + exceptions + bytes_of(exceptions, shape.upper);
     // A number is put with its eight bytes; the last may reach beyond the end.
     out.resize(end + 8, 0);
-    for (index, place) in places(wide).enumerate() {
-        let at = index * shape.upper as usize;
-        put_bits(&mut out[start + at / 8..], at % 8, group[place as usize].into() >> width);
+    let (told, parts) = out[start..].split_at_mut(exceptions);
+    let mut at = 0;
+    for (told, place) in told.iter_mut().zip(places(wide)) {
+        *told = byte(place);
+        put_bits(&mut parts[at / 8..], at % 8, group[place as usize % GROUP].into() >> width);
+        at += shape.upper as usize;
     }
     out.truncate(end);
 }
