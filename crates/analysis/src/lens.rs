@@ -50,7 +50,7 @@ impl<'a, S: Source> Summaries<'a, S> {
         }
         let (segment, summaries) = self.loaded.as_ref().expect("loaded above");
         let block = block - self.trace.blocks_of(*segment).start;
-        Ok(summaries.get(block..block + 1)?.remove(0))
+        Ok(summaries.block(block)?)
     }
 }
 

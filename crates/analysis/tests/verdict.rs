@@ -429,6 +429,10 @@ fn totals_that_no_blocks_can_have_are_refused() {
         assert_eq!(health(&trace, &Unwatched).unwrap().verdict, HealthVerdict::Unhealthy);
         let window = DiffOptions { window: "5..".parse().unwrap(), ..DiffOptions::default() };
         assert!(diff(&trace, &trace, &window, &Unwatched).is_err());
+        // One block's summary is checked when it is asked for, whatever the others are.
+        let stored = trace.segment_summaries(0).unwrap();
+        let readable = (0..trace.index().blocks.len()).filter(|&block| stored.block(block).is_ok());
+        assert_eq!(readable.count(), trace.index().blocks.len() - 1);
     }
 }
 

@@ -135,6 +135,7 @@ impl Workload for W2 {
     }
 
     fn counts(y: u32, vx: u32) -> bool {
+        // Without a branch, so that several are looked at at once.
         (f32::from_bits(y) < 2.0) & (f32::from_bits(vx) < 0.0)
     }
 

@@ -92,6 +92,7 @@ impl Continuity {
     fn check_draws(&mut self, rows: &Rows, id: TableId, tick: usize) -> Result<(), RowError> {
         let columns = &rows.table(id).columns;
         let streams = rows.layout().rng_streams();
+        // Nothing is known of how their draws follow from each other.
         if streams.iter().all(|stream| stream.algorithm == RngAlgorithm::Opaque) {
             return Ok(());
         }

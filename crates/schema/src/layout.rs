@@ -209,7 +209,7 @@ impl Layout {
         .map(TableId)
     }
 
-    /// Digest of the layout in its canonical encoding: layouts agree exactly when their digests do.
+    /// Digest of the layout in its canonical encoding: layouts that agree have one digest.
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| Digest(XxHash3_64::oneshot(&canonical(&self.spec))))
     }
@@ -250,7 +250,7 @@ impl Layout {
         u16::try_from(index).ok().map(KindId)
     }
 
-    /// Everything in which two layouts differ; empty exactly when they agree.
+    /// Everything in which two layouts differ; nothing when they agree.
     pub fn differences(&self, other: &Layout) -> Vec<LayoutDifference> {
         if self == other {
             return Vec::new();
@@ -270,11 +270,14 @@ impl Layout {
     }
 }
 
+/// By what is declared. That of shared layouts looks at their addresses first, because it is `Eq`.
 impl PartialEq for Layout {
     fn eq(&self, other: &Layout) -> bool {
         self.spec == other.spec
     }
 }
+
+impl Eq for Layout {}
 
 /// One point in which two layouts differ.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -447,10 +447,9 @@ impl TickBuilder<'_> {
             let fit = |(values, declared): (&Values<'_>, &ColumnSchema)| {
                 declared.column_type == ColumnType::Scalar(values.scalar_type()) && values.are_finite()
             };
-            if !vectorized!(fields.iter().zip(declared).all(fit))
-                && let Some(error) = find_refused(&schema.name, slots, generations, fields, declared)
-            {
-                return Err(error);
+            if !vectorized!(fields.iter().zip(declared).all(fit)) {
+                let refused = find_refused(&schema.name, slots, generations, fields, declared);
+                return Err(refused.expect("what does not fit is found"));
             }
             let columns = &mut tick.writer.rows.tables[id.0].columns;
             let (keys, rest) = columns.split_at_mut(columns::entities::FIRST_FIELD);
@@ -587,7 +586,7 @@ impl TickBuilder<'_> {
     /// If the layout is another one, or a channel is not loaded.
     pub fn copy(&mut self, rows: &Rows, tick: usize) {
         let layout = self.writer.rows.layout.clone();
-        assert!(Arc::ptr_eq(&layout, &rows.layout) || layout == rows.layout, "rows of another layout");
+        assert!(layout == rows.layout, "rows of another layout");
         for (index, schema) in layout.tables().iter().enumerate() {
             let id = TableId(index);
             let range = rows.range(id, tick);
@@ -706,7 +705,7 @@ fn admits(column_type: ColumnType, value: Scalar) -> bool {
     finite && column_type == ColumnType::Scalar(value.scalar_type())
 }
 
-/// The first value of some entities that may not stand in its column.
+/// The first value of some entities that may not stand in its column; of no entities, the first column that could hold none.
 #[cold]
 fn find_refused(
     table: &str,
@@ -716,11 +715,14 @@ fn find_refused(
     declared: &[ColumnSchema],
 ) -> Option<RowError> {
     fields.iter().zip(declared).find_map(|(values, declared)| {
-        let (index, value) = (0..values.len())
-            .map(|index| (index, values.get(index)))
-            .find(|(_, value)| !admits(declared.column_type, *value))?;
-        let place = format!("{table}[slot={},gen={}].{}", slots[index], generations[index], declared.name);
-        Some(RowError::new(place, refusal(value, declared)))
+        let mut all = (0..values.len()).map(|index| (index, values.get(index)));
+        if let Some((index, value)) = all.find(|(_, value)| !admits(declared.column_type, *value)) {
+            let place = format!("{table}[slot={},gen={}].{}", slots[index], generations[index], declared.name);
+            return Some(RowError::new(place, refusal(value, declared)));
+        }
+        let ColumnType::Scalar(expected) = declared.column_type else { return None };
+        let rule = format!("type {expected} is expected, not {}", values.scalar_type());
+        (expected != values.scalar_type()).then(|| RowError::new(format!("{table}.{}", declared.name), rule))
     })
 }
 

@@ -123,6 +123,7 @@ fn entities_may_come_all_at_once() {
     refused(&[1, 2], &[0, 7], &bad, "entities.creature[slot=2,gen=7].hp: numbers are finite, but NaN came");
     let other = [Values::I32(&[1])];
     refused(&[1], &[0], &other, "entities.creature[slot=1,gen=0].hp: type f32 is expected, not i32 1");
+    refused(&[], &[], &[Values::I32(&[])], "entities.creature.hp: type f32 is expected, not i32");
     let order = "entities.creature[slot=1,gen=0]: slots ascend within a kind, but 1 comes after 2";
     refused(&[2, 1], &[0, 0], &[Values::F32(&[0.5; 2])], order);
 }

@@ -1,8 +1,8 @@
 //! The machine's wider vectors and bit instructions, where it has them.
 
 /// Evaluates an expression by code for AVX2 and BMI2 where the machine has them, else by code for what every machine has. What the
-/// expression calls takes part only if it is `#[inline(always)]`. The value is the same: nothing but the compiler knows of the
-/// instructions.
+/// expression calls is sure to take part only if it is `#[inline(always)]`. The value is the same: nothing but the compiler knows
+/// of the instructions. A `?`, a `return` or a `break` does not leave the expression, which becomes a closure.
 #[macro_export]
 macro_rules! vectorized {
     ($work:expr) => {
@@ -14,6 +14,7 @@ macro_rules! vectorized {
 }
 
 /// What [`vectorized!`] stands for, of a closure that is inlined.
+#[doc(hidden)]
 #[inline(always)]
 pub fn run_vectorized<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

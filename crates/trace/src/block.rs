@@ -440,7 +440,7 @@ impl BlockDecoder {
             }
             Asked::Columns(..) => 0..head.ticks.len(),
         };
-        let spare = self.spare.take().filter(|(of, _)| Arc::ptr_eq(of, layout) || of == layout);
+        let spare = self.spare.take().filter(|(of, _)| of == layout);
         let mut tables = spare.map_or_else(Vec::new, |(_, tables)| tables);
         tables.resize_with(layout.tables().len(), Table::default);
         let mut spare = head.spare;

@@ -10,7 +10,9 @@ use std::time::SystemTime;
 use cdt_schema::{Channel, ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
 
 use crate::block::{Asked, BlockBytes};
+use crate::index::SegmentEntry;
 use crate::new_file::Waiting;
+use crate::records::ArchivedSummariesRecord;
 use crate::{
     BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, NewFile, Opening, Options, Totals,
     TraceIndex,
@@ -268,17 +270,25 @@ pub struct SegmentSummaries<'a, S> {
 }
 
 impl<S> SegmentSummaries<'_, S> {
-    /// Those of some of the segment's blocks, of which the first is 0.
+    /// The summary of one of the segment's blocks, of which the first is 0.
     ///
     /// # Errors
-    /// They are damaged.
-    pub fn get(&self, blocks: Range<usize>) -> Result<Vec<BlockSummary>, Error> {
+    /// The summaries are damaged.
+    ///
+    /// # Panics
+    /// If the segment has no such block.
+    pub fn block(&self, block: usize) -> Result<BlockSummary, Error> {
+        self.read(|entry, layout, record| entry.summary(layout, record, block))
+    }
+
+    fn read<T>(
+        &self,
+        of: impl FnOnce(&SegmentEntry, &Layout, &ArchivedSummariesRecord) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let TraceIndex { layout, segments, .. } = &self.trace.index;
         let entry = &segments[self.segment];
-        let record = entry.read_summaries(layout, &self.bytes);
-        record
-            .and_then(|record| blocks.map(|block| entry.summary(layout, record, block)).collect())
-            .map_err(|error| error.in_file(&self.trace.name))
+        let record = entry.summaries(layout, &self.bytes);
+        record.and_then(|record| of(entry, layout, record)).map_err(|error| error.in_file(&self.trace.name))
     }
 }
 
@@ -475,10 +485,13 @@ impl<S: Source> Trace<S> {
     /// # Errors
     /// The summaries cannot be read or are damaged.
     pub fn summaries(&self, segment: usize) -> Result<Vec<BlockSummary>, Error> {
-        self.segment_summaries(segment)?.get(0..self.blocks_of(segment).len())
+        let summaries = self.segment_summaries(segment)?;
+        summaries.read(|entry, layout, record| {
+            (0..entry.blocks.len()).map(|block| entry.summary(layout, record, block)).collect()
+        })
     }
 
-    /// The same for who wants few of them.
+    /// The summaries of a segment's blocks as they are stored, for who wants few of them: each is checked when it is asked for.
     ///
     /// # Errors
     /// The summaries cannot be read or are damaged.

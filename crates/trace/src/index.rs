@@ -504,19 +504,14 @@ impl SegmentEntry {
 
     /// Whether these are the bytes of the summaries of the segment's blocks.
     pub(crate) fn check_summaries(&self, bytes: &[u8]) -> Result<(), Error> {
-        if XxHash3_64::oneshot(bytes) != self.summaries_checksum {
-            let rule = "the checksum of the block summaries does not match";
-            return Err(Error::damaged(self.summaries.start, rule.to_owned()));
+        if XxHash3_64::oneshot(bytes) == self.summaries_checksum {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::damaged(self.summaries.start, "the checksum of the block summaries does not match"))
     }
 
-    /// The summaries of the segment's blocks, from their bytes.
-    pub(crate) fn read_summaries<'a>(
-        &self,
-        layout: &Layout,
-        bytes: &'a [u8],
-    ) -> Result<&'a ArchivedSummariesRecord, Error> {
+    /// What the bytes of the summaries hold, which [`SegmentEntry::check_summaries`] has seen.
+    pub(crate) fn summaries<'a>(&self, layout: &Layout, bytes: &'a [u8]) -> Result<&'a ArchivedSummariesRecord, Error> {
         let damaged = |rule: String| Error::damaged(self.summaries.start, rule);
         let record = records::access::<ArchivedSummariesRecord>(bytes).map_err(damaged)?;
         let blocks = self.blocks.len();
@@ -534,7 +529,7 @@ impl SegmentEntry {
         Ok(record)
     }
 
-    /// One of the summaries.
+    /// The summary of one of the segment's blocks.
     pub(crate) fn summary(
         &self,
         layout: &Layout,

@@ -163,7 +163,9 @@ impl Recovery {
 
     /// Forgets the bytes that were ready. Their memory is used again.
     pub fn clear_output(&mut self) {
-        self.sections.iter_mut().for_each(SectionWriter::clear_output);
+        if let Some(sections) = &mut self.sections {
+            sections.clear_output();
+        }
     }
 
     /// Where the last whole section ends, in bytes from the start of the broken trace.

@@ -26,7 +26,7 @@ const MAX_CONTEXTS: usize = 32;
 /// Contexts that a writer makes: more cost more to tell than they gain, and their tables leave the machine's nearest cache.
 const CONTEXTS: usize = 16;
 /// Numbers that a writer has at least for each context.
-const NUMBERS_OF_A_CONTEXT: usize = 512;
+const NUMBERS_OF_A_CONTEXT: usize = 256;
 const STREAMS: usize = 4;
 /// Bytes of the lengths of all streams but the last.
 const LENS: usize = 4 * (STREAMS - 1);
@@ -285,7 +285,7 @@ fn package_merge(widths: &[(u32, usize)], lengths: &mut [u8; WIDTHS]) {
     let (mut items, mut longer) = ([0; 2 * WIDTHS], [0; 2 * WIDTHS]);
     let mut singles = [0u128; MAX_CODE as usize];
     let mut len = 0;
-    for singles in &mut singles {
+    for singles_of in &mut singles {
         std::mem::swap(&mut items, &mut longer);
         let mut pairs = longer[..len].as_chunks::<2>().0.iter().map(|[one, other]| one + other).peekable();
         let mut counts = widths.iter().map(|&(count, _)| count).peekable();
@@ -294,7 +294,7 @@ fn package_merge(widths: &[(u32, usize)], lengths: &mut [u8; WIDTHS]) {
             let cost = match (counts.peek(), pairs.peek()) {
                 (Some(count), Some(pair)) if pair < count => pairs.next(),
                 (Some(_), _) => {
-                    *singles |= 1 << len;
+                    *singles_of |= 1 << len;
                     counts.next()
                 }
                 (None, _) => pairs.next(),
@@ -305,11 +305,11 @@ fn package_merge(widths: &[(u32, usize)], lengths: &mut [u8; WIDTHS]) {
         }
     }
     let mut bought = u32::try_from(most).expect("at most 128");
-    for singles in singles.iter().rev() {
+    for singles_of in singles.iter().rev() {
         let are_bought = u128::MAX.checked_shr(u128::BITS - bought).unwrap_or(0);
-        let single = (singles & are_bought).count_ones();
-        widths[..single as usize].iter().for_each(|&(_, width)| lengths[width] += 1);
-        bought = 2 * (bought - single);
+        let many = (singles_of & are_bought).count_ones();
+        widths[..many as usize].iter().for_each(|&(_, width)| lengths[width] += 1);
+        bought = 2 * (bought - many);
     }
 }
 

@@ -258,4 +258,18 @@ mod tests {
         let cube: Vec<u32> = (1..20).map(cubic).collect();
         assert!(missed(&cube, &[19], 3)[3..].iter().all(|&missed| missed == 12));
     }
+
+    #[test]
+    fn stretches_of_every_length_come_back() {
+        for many in 1..=20 {
+            let lens: Vec<u32> = (0..many).map(|run| 9 + run % 2).collect();
+            let rows = u64::from(lens.iter().sum::<u32>());
+            let noise: Vec<u64> = (0..rows).map(|i| twox_hash::XxHash3_64::oneshot(&i.to_le_bytes())).collect();
+            for order in 1..=MAX_ORDER {
+                missed(&noise, &lens, order);
+                missed(&noise.iter().map(|&n| u32::truncate(n)).collect::<Vec<_>>(), &lens, order);
+                missed(&noise.iter().map(|&n| u8::truncate(n)).collect::<Vec<_>>(), &lens, order);
+            }
+        }
+    }
 }
