@@ -696,8 +696,8 @@ impl TableDecoder<'_> {
         ragged.ends.truncate(rows.first);
         let bytes = Count { all: total as usize, first: ragged.ends.last().map_or(0, |&end| end as usize) };
         if column_type == ColumnType::Values {
-            if !total.is_multiple_of(8) {
-                return Err(format!("values have 8 bytes each, but there are {total} bytes"));
+            if let Some(len) = lens.iter().find(|len| !len.is_multiple_of(8)) {
+                return Err(format!("values have 8 bytes each, but there are {len} bytes"));
             }
             let mut lanes: Vec<u64> = Vec::new();
             self.lanes(cursor, Count { all: bytes.all / 8, first: bytes.first / 8 }, None, &mut lanes)?;
