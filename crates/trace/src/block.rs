@@ -392,11 +392,21 @@ pub(crate) trait BlockBytes {
     fn at<'a>(&'a self, range: Range<u64>, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], Error>;
 }
 
+/// Bytes of a block whose source does not lend them.
+#[derive(Debug, Default)]
+struct Bytes {
+    /// Its head, or all of it.
+    first: Vec<u8>,
+    /// A table, or some of its columns that stand side by side.
+    table: Vec<u8>,
+    /// All of a table's columns that are asked for, one after another.
+    gathered: Vec<u8>,
+}
+
 /// Decodes blocks one after another, with buffers that are reused.
 #[derive(Debug, Default)]
 pub struct BlockDecoder {
-    /// Bytes of the head, or of the whole block, and of a channel.
-    buffers: [Vec<u8>; 2],
+    buffers: Bytes,
     scratch: Scratch,
     places: Places,
     /// Tables that were given back, to be filled again, and their layout.
@@ -415,7 +425,7 @@ impl BlockDecoder {
     }
 
     /// Decodes what is asked of a block. `entry` is its entry in the index. Of `bytes` first those of the head are asked for, then
-    /// those of each table in one piece; if all channels are asked for, the whole block at once.
+    /// those of each table in one piece, or of its columns that are asked for; if all channels are asked for, the whole block at once.
     ///
     /// # Errors
     /// What `bytes` gives, or where and how they break the format.
@@ -428,9 +438,9 @@ impl BlockDecoder {
     ) -> Result<Rows, Error> {
         let whole =
             matches!(asked, Asked::Channels(channels, _) if layout.channels().iter().all(|c| channels.contains(c)));
-        let [mut first, mut other] = std::mem::take(&mut self.buffers);
+        let mut buffers = std::mem::take(&mut self.buffers);
         let end = if whole { entry.end() } else { entry.tail_start() };
-        let first_bytes = bytes.at(entry.offset..end, &mut first)?;
+        let first_bytes = bytes.at(entry.offset..end, &mut buffers.first)?;
         let at = |offset: u64| usize::try_from(offset - entry.offset).expect("a block is far below 4 GiB");
         let head_bytes = first_bytes.get(..at(entry.tail_start())).unwrap_or(first_bytes);
         let head = BlockHead::read(layout, entry, head_bytes)?;
@@ -450,16 +460,28 @@ impl BlockDecoder {
                 continue;
             }
             let (range, frames) = &head.tables[id];
-            let table_bytes = match whole {
-                true => &first_bytes[at(range.start)..at(range.end)],
-                false => bytes.at(range.clone(), &mut other)?,
+            let wanted = asked.columns(schema);
+            let parts = match wanted {
+                None => vec![range.clone()],
+                Some(wanted) => ranges_of_columns(range.start, frames, schema, wanted),
+            };
+            let table_bytes = match &parts[..] {
+                _ if whole => &first_bytes[at(range.start)..at(range.end)],
+                [part] => bytes.at(part.clone(), &mut buffers.table)?,
+                parts => {
+                    buffers.gathered.clear();
+                    for part in parts {
+                        buffers.gathered.extend_from_slice(bytes.at(part.clone(), &mut buffers.table)?);
+                    }
+                    &buffers.gathered
+                }
             };
             let mut decoder = TableDecoder {
                 head: &head,
                 ticks: ticks.clone(),
                 rows: head.rows[id],
                 schema,
-                wanted: asked.columns(schema),
+                wanted,
                 frames: frames.iter(),
                 scratch: &mut self.scratch,
                 places: &mut self.places,
@@ -469,9 +491,30 @@ impl BlockDecoder {
                 Error::damaged(range.start, format!("channel {}: {}: {rule}", schema.channel, schema.name))
             })?;
         }
-        self.buffers = [first, other];
+        self.buffers = buffers;
         asked.rows(layout, head.ticks[ticks].to_vec(), tables, head.offset)
     }
+}
+
+/// Where the frames of some columns of a table stand, with those that tell of all; what stands side by side is one range.
+fn ranges_of_columns(mut at: u64, frames: &[Frame], schema: &TableSchema, wanted: &[usize]) -> Vec<Range<u64>> {
+    // Of such tables each of the last frames is a column's that is no key.
+    debug_assert!(schema.columns_stand_alone());
+    let first = schema.key_columns();
+    let before = frames.len() - (schema.columns.len() - first);
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for (number, frame) in frames.iter().enumerate() {
+        let range = at..at + u64::from(frame.len);
+        at = range.end;
+        if number.checked_sub(before).is_some_and(|column| !wanted.contains(&(column + first))) {
+            continue;
+        }
+        match ranges.last_mut().filter(|last| last.end == range.start) {
+            Some(last) => last.end = range.end,
+            None => ranges.push(range),
+        }
+    }
+    ranges
 }
 
 struct TableDecoder<'a> {
@@ -518,7 +561,7 @@ impl TableDecoder<'_> {
         }
         for (number, (column, declared)) in table.columns.iter_mut().zip(&self.schema.columns).enumerate() {
             if !self.wants(number) {
-                self.skip(cursor, column)?;
+                self.skip(column)?;
                 continue;
             }
             match declared.column_type {
@@ -567,10 +610,13 @@ impl TableDecoder<'_> {
         let parts = [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation];
         for (number, (column, part)) in keys.iter_mut().zip(parts).enumerate() {
             let Column::W32(lanes) = column else { unreachable!("slots and generations are 32-bit") };
-            lanes.clear();
             if self.wants(number) {
-                self.places.spread(part, len32(self.ticks.end), lanes);
+                let of_runs: Vec<u32> = self.places.runs.iter().map(part).collect();
+                lanes.resize(rows.first, 0);
+                self.places.spread(&of_runs, lanes);
                 lanes.drain(..dropped);
+            } else {
+                lanes.clear();
             }
         }
         let places = std::mem::take(self.places);
@@ -578,7 +624,7 @@ impl TableDecoder<'_> {
             if self.wants(number) {
                 self.column(cursor, rows, dropped, Some(&places), column)
             } else {
-                self.skip(cursor, column)
+                self.skip(column)
             }
         });
         *self.places = places;
@@ -589,11 +635,10 @@ impl TableDecoder<'_> {
         self.wanted.is_none_or(|wanted| wanted.contains(&column))
     }
 
-    /// Steps over the frame of a column of scalars, which stays empty.
-    fn skip(&mut self, cursor: &mut Cursor<'_>, column: &mut Column) -> Result<(), String> {
+    /// Steps over a column of scalars, which stays empty and whose frame was not read.
+    fn skip(&mut self, column: &mut Column) -> Result<(), String> {
         column.clear();
-        let frame = self.frames.next().ok_or("a column frame is missing")?;
-        cursor.take(frame.len as usize).map(drop)
+        self.frames.next().map(drop).ok_or_else(|| "a column frame is missing".to_owned())
     }
 
     /// Reads the runs of an entity table, which must be in order, apart from each other, within the block and as many rows

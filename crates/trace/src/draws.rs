@@ -4,7 +4,7 @@
 //! What is stored is the difference to the prediction, modulo 2^64 for states and 2^32 for values.
 
 use cdt_schema::columns::rng;
-use cdt_schema::{Column, RngAlgorithm, RngStream, Table};
+use cdt_schema::{Column, RngAlgorithm, RngStream, Table, vectorized};
 
 /// Draws of a stream on which a slice is tried.
 const TRIED: usize = 32;
@@ -33,6 +33,7 @@ impl ValueSlice {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "at most 32 bits are left")]
+    #[inline(always)]
     fn of(self, after: u64) -> u32 {
         (after >> self.shift & ((1 << self.bits) - 1)) as u32
     }
@@ -123,20 +124,109 @@ pub(crate) fn restore(table: &mut Table, streams: &[RngStream], slices: &[ValueS
         unreachable!("streams have 8 bits, values 32, states 64")
     };
     let mut expected = vec![Expectation::default(); streams.len()];
-    for row in 0..stream.len() {
-        let number = usize::from(stream[row]);
+    let mut at = 0;
+    for of_one in stream.chunk_by(|stream, next| stream == next) {
+        let number = usize::from(of_one[0]);
         let Some(declared) = streams.get(number) else {
             return Err(format!("stream {number} is not declared; the layout has {}", streams.len()));
         };
-        let (algorithm, expectation) = (declared.algorithm, &mut expected[number]);
-        before[row] = before[row].wrapping_add(expectation.last_after);
-        let (mut next_value, next_after) = expectation.after(algorithm, before[row]);
-        after[row] = after[row].wrapping_add(next_after);
-        if algorithm == RngAlgorithm::Opaque {
-            next_value = slices[number].of(after[row]);
+        let rows = at..at + of_one.len();
+        at = rows.end;
+        let (befores, values, afters) = (&mut before[rows.clone()], &mut value[rows.clone()], &mut after[rows]);
+        match declared.algorithm {
+            RngAlgorithm::Opaque => {
+                vectorized!(restore_opaque(&mut expected[number], slices[number], befores, values, afters));
+            }
+            algorithm => restore_known(&mut expected[number], algorithm, befores, values, afters),
         }
-        value[row] = value[row].wrapping_add(next_value);
-        expectation.learn(algorithm, before[row], after[row]);
     }
     Ok(())
+}
+
+/// Restores successive draws of a stream of an algorithm. Each begins where the one before it ends.
+fn restore_known(
+    expected: &mut Expectation,
+    algorithm: RngAlgorithm,
+    befores: &mut [u64],
+    values: &mut [u32],
+    afters: &mut [u64],
+) {
+    for ((before, value), after) in befores.iter_mut().zip(values).zip(afters) {
+        *before = before.wrapping_add(expected.last_after);
+        let (next_value, next_after) = expected.after(algorithm, *before);
+        *after = after.wrapping_add(next_after);
+        *value = value.wrapping_add(next_value);
+        expected.learn(algorithm, *before, *after);
+    }
+}
+
+/// Restores successive draws of an opaque stream. Its states after draws are told as they are, and say the rest.
+#[inline(always)]
+fn restore_opaque(
+    expected: &mut Expectation,
+    slice: ValueSlice,
+    befores: &mut [u64],
+    values: &mut [u32],
+    afters: &[u64],
+) {
+    let lasts = std::iter::once(&expected.last_after).chain(afters);
+    befores.iter_mut().zip(lasts).for_each(|(before, last)| *before = before.wrapping_add(*last));
+    values.iter_mut().zip(afters).for_each(|(value, &after)| *value = value.wrapping_add(slice.of(after)));
+    expected.last_after = *afters.last().expect("a stream's draws are one or more");
+}
+
+#[cfg(test)]
+mod tests {
+    use cdt_schema::{Layout, LayoutSpec, TableKind};
+
+    use super::*;
+
+    #[test]
+    fn draws_of_streams_in_turn_come_back() {
+        let algorithms = [RngAlgorithm::Opaque, RngAlgorithm::SplitMix64, RngAlgorithm::Opaque];
+        let streams = algorithms.map(|algorithm| RngStream { name: algorithm.name().to_owned(), algorithm }).to_vec();
+        let streams: Vec<RngStream> =
+            (0..).zip(streams).map(|(number, of)| RngStream { name: format!("s{number}"), ..of }).collect();
+        let spec = LayoutSpec { rng: Some(streams.clone()), ..LayoutSpec::default() };
+        let layout = Layout::new(spec).unwrap();
+        let schema = &layout.tables()[layout.table(TableKind::Rng).unwrap().0];
+        let mut columns: Vec<Column> =
+            schema.columns.iter().map(|declared| Column::new(declared.column_type)).collect();
+        let mut states = [11u64, 22, 33];
+        // One draw of a stream, and three, and so on.
+        for (turn, stream) in [0, 1, 2, 0, 2, 1, 1, 0].into_iter().enumerate() {
+            for _ in 0..1 + 2 * (turn % 2) {
+                let before = states[stream];
+                let (value, after) = match algorithms[stream] {
+                    RngAlgorithm::Opaque => ((before >> 7) as u32, before.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1),
+                    algorithm => algorithm.next(before, 0),
+                };
+                states[stream] = after;
+                let row = [
+                    (rng::STREAM, stream as u64),
+                    (rng::VALUE, value.into()),
+                    (rng::BEFORE, before),
+                    (rng::AFTER, after),
+                ];
+                for (column, bits) in row {
+                    match &mut columns[column] {
+                        Column::W8(lanes) => lanes.push(bits as u8),
+                        Column::W32(lanes) => lanes.push(bits as u32),
+                        Column::W64(lanes) => lanes.push(bits),
+                        Column::Bytes(_) => unreachable!(),
+                    }
+                }
+            }
+        }
+        let table = Table { columns, ..Table::default() };
+        let Missed { slices, values, befores, afters } = missed(&table, &streams);
+        // What follows from the draw before is not told again.
+        assert!(befores.iter().filter(|before| **before != 0).count() <= streams.len());
+        let mut back = table.clone();
+        back.columns[rng::VALUE] = Column::W32(values);
+        back.columns[rng::BEFORE] = Column::W64(befores);
+        back.columns[rng::AFTER] = Column::W64(afters);
+        restore(&mut back, &streams, &slices).unwrap();
+        assert_eq!(back, table);
+    }
 }

@@ -33,9 +33,6 @@ pub(crate) struct Places {
     pub(crate) early: Vec<Early>,
     /// All other rows, ascending.
     pub(crate) stretches: Vec<Stretch>,
-    /// For some ticks, from which on the same runs go on until the next of them: where those runs begin in `live`.
-    changes: Vec<(u32, u32)>,
-    live: Vec<u32>,
     /// Which value is where when they stand run after run: all values, and those that are not early.
     run_after_run: [OnceCell<Vec<u32>>; 2],
 }
@@ -46,6 +43,8 @@ pub(crate) struct Early {
     pub(crate) row: u32,
     /// Where the value stands among those that are early: the first ones of all runs, then the second, then the third ones.
     pub(crate) index: u32,
+    /// The run's number.
+    pub(crate) run: u32,
 }
 
 /// Successive rows of a tick, each as far behind the same entity's last rows; and the same for some ticks on.
@@ -61,6 +60,13 @@ pub(crate) struct Stretch {
     pub(crate) back: [u32; EARLY as usize],
 }
 
+impl Stretch {
+    /// The first row of each tick.
+    pub(crate) fn first_rows(&self) -> impl Iterator<Item = usize> {
+        (self.row as usize..).step_by(self.len as usize).take(self.ticks as usize)
+    }
+}
+
 impl Places {
     /// Takes runs in their order, in a block of that many ticks, and finds out where their rows stand.
     pub(crate) fn fill(&mut self, runs: Vec<EntityRun>, ticks: u32) {
@@ -68,8 +74,6 @@ impl Places {
         self.ends.clear();
         self.early.clear();
         self.stretches.clear();
-        self.changes.clear();
-        self.live.clear();
         self.run_after_run = Default::default();
         let runs = &self.runs;
         let starts = ByTick::new(ticks, runs.iter().map(|run| run.start));
@@ -79,6 +83,18 @@ impl Places {
         let mut pieces = Pieces::default();
         let mut rows = 0;
         for tick in 0..ticks {
+            if !ends.any_at(tick)
+                && !starts.any_at(tick)
+                && let ([piece], Some(last)) = (&mut pieces.0[..], self.stretches.last_mut())
+                && piece.is_settled()
+            {
+                // As in the tick before.
+                piece.row = rows;
+                last.ticks += 1;
+                rows += piece.len;
+                self.ends.push(rows);
+                continue;
+            }
             for run in ends.at(tick) {
                 let at = live.binary_search(&run).expect("it was live");
                 live.remove(at);
@@ -94,18 +110,15 @@ impl Places {
                     live.insert(at, run);
                 }
             }
-            if ends.any_at(tick) || starts.any_at(tick) || tick == 0 {
-                self.changes.push((tick, count(&self.live)));
-                self.live.extend_from_slice(&live);
-            }
             pieces.go_on(rows);
             let mut at = 0;
             for piece in &pieces.0 {
                 let runs = &live[at..at + piece.len as usize];
                 at += runs.len();
                 if piece.age < EARLY {
-                    let index = |&run: &u32| early[run as usize][piece.age as usize];
-                    self.early.extend(runs.iter().zip(piece.row..).map(|(run, row)| Early { row, index: index(run) }));
+                    let index = |run: u32| early[run as usize][piece.age as usize];
+                    let early = |(&run, row)| Early { row, index: index(run), run };
+                    self.early.extend(runs.iter().zip(piece.row..).map(early));
                 } else {
                     push_stretch(&mut self.stretches, piece);
                 }
@@ -149,15 +162,18 @@ impl Places {
         order
     }
 
-    /// Appends what each run says of itself, which is the same in all of its rows, for the rows of the first ticks.
-    pub(crate) fn spread(&self, of: impl Fn(&EntityRun) -> u32, ticks: u32, out: &mut Vec<u32>) {
-        let ends = self.changes.iter().skip(1).copied().chain([(count(&self.ends), count(&self.live))]);
-        for (&(tick, from), (until, end)) in self.changes.iter().zip(ends).take_while(|((tick, _), _)| *tick < ticks) {
-            let until = until.min(ticks);
-            let start = out.len();
-            out.extend(self.live[from as usize..end as usize].iter().map(|&run| of(&self.runs[run as usize])));
-            let first = start..out.len();
-            (tick + 1..until).for_each(|_| out.extend_from_within(first.clone()));
+    /// Puts what each run says of itself into all of its rows, of as many as `out` has.
+    pub(crate) fn spread<T: Copy>(&self, of_runs: &[T], out: &mut [T]) {
+        for &Early { row, run, .. } in &self.early {
+            let Some(out) = out.get_mut(row as usize) else { break };
+            *out = of_runs[run as usize];
+        }
+        let rows = out.len();
+        for stretch in &self.stretches {
+            for row in stretch.first_rows().take_while(|&row| row < rows) {
+                let last = row - stretch.back[0] as usize;
+                out.copy_within(last..last + stretch.len as usize, row);
+            }
         }
     }
 }
@@ -181,6 +197,11 @@ impl Piece {
     /// Of runs that begin. Their first rows are not behind any.
     fn new(runs: u32) -> Piece {
         Piece { row: NONE, len: runs, age: 0, steps: [0; EARLY as usize] }
+    }
+
+    /// Whether it stays as it is while it is all that there is and nothing comes or goes. The last stretch is its own then.
+    fn is_settled(&self) -> bool {
+        self.age == EARLY && self.steps == [self.len; EARLY as usize]
     }
 }
 
@@ -372,12 +393,12 @@ mod tests {
             assert!(places.run_after_run(with_early).iter().map(|&at| at as usize).eq(run_after_run));
         }
         for part in [|run: &EntityRun| run.slot, |run: &EntityRun| run.generation] {
-            let mut spread = Vec::new();
+            let of_runs: Vec<u32> = runs.iter().map(part).collect();
             for ticks in [ticks / 2, ticks] {
-                spread.clear();
-                places.spread(part, ticks, &mut spread);
                 let end = ticks.checked_sub(1).map_or(0, |last| places.ends[last as usize] as usize);
-                assert!(spread.iter().copied().eq(rows[..end].iter().map(|&(run, _)| part(&runs[run]))));
+                let mut spread = vec![77; end];
+                places.spread(&of_runs, &mut spread);
+                assert!(spread.iter().copied().eq(rows[..end].iter().map(|&(run, _)| of_runs[run])));
             }
         }
         places

@@ -108,7 +108,7 @@ impl Coder {
         for (counts, codes) in counts[..used].iter().zip(&mut codes) {
             let lengths = code_lengths(counts);
             put_lengths(counts, &lengths, out);
-            each_code(&lengths, |width, len, bits| codes[width] = Code { bits, len });
+            each_code(&lengths, &many_of(&lengths), |width, len, bits| codes[width] = Code { bits, len });
         }
         let lens_at = out.len();
         out.resize(lens_at + LENS, 0);
@@ -141,7 +141,7 @@ impl Coder {
             return;
         };
         make_rows(rows, places);
-        for &Early { row, index } in &places.early {
+        for &Early { row, index, .. } in &places.early {
             rows[row as usize] = width(early[index as usize]).min(last);
         }
         let mut rest = &widths[..];
@@ -326,16 +326,23 @@ fn put_lengths(counts: &[u32; PLACES], lengths: &[u8; WIDTHS], out: &mut Vec<u8>
     }
 }
 
-/// Hands out codes in the order of their lengths and then of widths: calls `of` with each width that has one, its length and its bits,
-/// of which the first one is the lowest.
-fn each_code(lengths: &[u8], mut of: impl FnMut(usize, u8, u8)) {
+/// How many codes have each length.
+type Many = [usize; MAX_CODE as usize + 1];
+
+fn many_of(lengths: &[u8]) -> Many {
+    let mut many = [0; MAX_CODE as usize + 1];
+    lengths.iter().for_each(|&len| many[usize::from(len)] += 1);
+    many[0] = 0;
+    many
+}
+
+/// Calls `of` with each width that has a code, ascending, with the code's length and its bits, of which the first one is the lowest.
+/// Codes are numbered in the order of their lengths and then of widths; `many` is [`many_of`] the lengths.
+fn each_code(lengths: &[u8], many: &Many, mut of: impl FnMut(usize, u8, u8)) {
     // The next code of each length, with zeros behind it.
-    let mut next = [0; MAX_CODE as usize + 2];
-    for &len in lengths.iter().filter(|len| **len > 0) {
-        next[usize::from(len) + 1] += ENTRIES >> len;
-    }
+    let mut next = [0; MAX_CODE as usize + 1];
     for len in 1..next.len() {
-        next[len] += next[len - 1];
+        next[len] = next[len - 1] + (many[len - 1] << MAX_CODE >> (len - 1));
     }
     for (width, &len) in lengths.iter().enumerate().filter(|(_, len)| **len > 0) {
         let next = &mut next[usize::from(len)];
@@ -412,7 +419,7 @@ impl Decoder {
             None => vectorized!(reader.one_run(early.last().map_or(0, |&last| context_of(last)), rest)),
             Some(places) => {
                 make_rows(&mut self.rows, places);
-                for &Early { row, index } in &places.early {
+                for &Early { row, index, .. } in &places.early {
                     self.rows[row as usize] = context_of(early[index as usize]);
                 }
                 vectorized!(reader.runs(places, &mut self.rows, rest))
@@ -472,20 +479,32 @@ fn read_table<L: Lane>(cursor: &mut Cursor<'_>, contexts: usize, table: &mut Tab
         *two = [byte & 15, byte >> 4];
     }
     let lengths = &lengths[..told];
-    let share = |len: &u8| if u32::from(*len) <= MAX_CODE { ENTRIES >> len } else { 2 * ENTRIES };
-    if lengths.iter().filter(|len| **len > 0).map(share).sum::<usize>() != ENTRIES {
-        return Err("the lengths of a context's codes are of no code".to_owned());
+    let no_code = || "the lengths of a context's codes are of no code".to_owned();
+    if lengths.iter().any(|&len| u32::from(len) > MAX_CODE) {
+        return Err(no_code());
     }
-    let mut entries = [(0, 0); WIDTHS + 1];
-    each_code(lengths, |width, len, bits| {
-        entries[width] = (usize::from(bits), entry(first + width, len, contexts));
+    let many = many_of(lengths);
+    if many.iter().enumerate().map(|(len, many)| many * ENTRIES >> len).sum::<usize>() != ENTRIES {
+        return Err(no_code());
+    }
+    // In the order of lengths: where those of each length begin, and then where the next of them stands.
+    let (mut codes, mut entries) = ([0; WIDTHS + 1], [0; WIDTHS + 1]);
+    let mut places = many;
+    let mut end = 0;
+    for place in &mut places {
+        end += std::mem::replace(place, end);
+    }
+    each_code(lengths, &many, |width, len, bits| {
+        let place = &mut places[usize::from(len)];
+        codes[*place] = bits;
+        entries[*place] = entry(first + width, len, contexts);
+        *place += 1;
     });
     // Bit by bit: what shorter codes begin is the same whatever bit follows, and what longer ones begin is not told yet.
-    for len in 1..=MAX_CODE {
+    let mut entries = codes.iter().zip(&entries);
+    for (len, &many) in many.iter().enumerate().skip(1) {
         table.copy_within(..1 << (len - 1), 1 << (len - 1));
-        for (_, &(bits, entry)) in lengths.iter().zip(&entries).filter(|(of, _)| u32::from(**of) == len) {
-            table[bits] = entry;
-        }
+        entries.by_ref().take(many).for_each(|(&bits, &entry)| table[usize::from(bits)] = entry);
     }
     Ok(())
 }

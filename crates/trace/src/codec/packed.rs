@@ -90,14 +90,14 @@ fn put_bits(bytes: &mut [u8], shift: usize, number: u64) {
     }
 }
 
-/// The `width` bits from the `at`-th of `bytes` on, behind which eight bytes more stand.
+/// The `width` bits from the `at`-th of `bytes` on, which are a part of a lane. Eight bytes more stand behind the last.
 #[inline(always)]
-fn bits_at(bytes: &[u8], at: usize, width: u32) -> u64 {
+fn bits_at<L: Lane>(bytes: &[u8], at: usize, width: u32) -> u64 {
     let (byte, shift) = (at / 8, at % 8);
-    let word = bytes[byte..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-    let mut bits = word >> shift;
+    let word = bytes.get(byte..byte + 8).and_then(|bytes| bytes.first_chunk());
+    let mut bits = word.map_or(0, |word| u64::from_le_bytes(*word)) >> shift;
     // Of one that begins within a byte a ninth may be needed.
-    if width > 56 && shift > 0 {
+    if L::BITS > 56 && width > 56 && shift > 0 {
         bits |= u64::from(bytes[byte + 8]) << (64 - shift);
     }
     bits & u64::MAX >> (64 - width)
@@ -279,15 +279,20 @@ fn unpack_group<L: Lane>(cursor: &mut Cursor<'_>, count: usize, group: &mut [L; 
             &padded[..]
         }
     };
-    if !places.is_sorted_by(|place, next| place < next) || usize::from(places[exceptions - 1]) >= count {
+    let (mut at, mut free, mut ascend) = (0, 0, true);
+    for &place in places {
+        let part = bits_at::<L>(parts, at, upper);
+        at += upper as usize;
+        let place = usize::from(place);
+        ascend &= place >= free;
+        free = place + 1;
+        let number = &mut group[place % GROUP];
+        *number = number.or(L::truncate(part << width));
+    }
+    if !ascend || free > count {
         let is_wrong = |at: &usize| usize::from(places[*at]) >= count || *at > 0 && places[at - 1] >= places[*at];
         let place = (0..exceptions).find(is_wrong).map_or(0, |at| places[at]);
         return Err(format!("an exception cannot stand at place {place}"));
-    }
-    for (index, &place) in places.iter().enumerate() {
-        let part = bits_at(parts, index * upper as usize, upper);
-        let number = &mut group[usize::from(place) % GROUP];
-        *number = number.or(L::truncate(part << width));
     }
     Ok(())
 }

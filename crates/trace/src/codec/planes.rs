@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use cdt_schema::vectorized;
+
 use super::Lane;
 use crate::frame::Cursor;
 
@@ -110,7 +112,7 @@ impl Unzstd {
         for byte in 0..size_of::<L>() {
             self.plane(byte, cursor, out.len())?;
         }
-        L::join(self.planes.each_ref().map(Vec::as_slice), out);
+        vectorized!(L::join(self.planes.each_ref().map(Vec::as_slice), out));
         Ok(())
     }
 

@@ -43,10 +43,25 @@ pub(super) fn undo<L: Lane>(residuals: &mut [L], order: u32) {
     vectorized!(with_order!(order, undo_one, (residuals)));
 }
 
-/// Turns the residuals of entity runs into the lanes that they came from, of as many rows as `out` has. Those that are early are
-/// left as lanes.
+/// Turns the residuals of entity runs into the lanes that they came from, of as many rows as `out` has. Of the residuals
+/// those of the first lanes, or of all early ones, are lanes afterwards.
 pub(super) fn undo_to<L: Lane>(residuals: &mut [L], order: u32, places: &Places, out: &mut [L]) {
+    let (firsts, others) = residuals.split_at_mut(places.runs.len());
+    if vectorized!(are_zero(others)) {
+        // Whatever the order, a run stays what it was first.
+        let mut first = L::truncate(0);
+        for missed in &mut *firsts {
+            first = first.plus(missed.unzigzag());
+            *missed = first;
+        }
+        return places.spread(firsts, out);
+    }
     vectorized!(with_order!(order, undo_runs, (residuals, places, out)));
+}
+
+#[inline(always)]
+fn are_zero<L: Lane>(numbers: &[L]) -> bool {
+    numbers.chunks(64).all(|some| some.iter().fold(L::truncate(0), |all, &number| all.or(number)) == L::truncate(0))
 }
 
 /// The lane that is expected after `a`, before which were `b` and then `c`.
@@ -100,17 +115,17 @@ fn one_run(early: usize) -> Vec<EntityRun> {
 #[inline(always)]
 fn residuals_of_runs<L: Lane, const ORDER: usize>(lanes: &[L], places: &Places, out: &mut [L]) {
     let (early, mut rest) = out.split_at_mut(places.early.len());
-    for &Early { row, index } in &places.early {
+    for &Early { row, index, .. } in &places.early {
         early[index as usize] = lanes[row as usize];
     }
     early_residuals::<L, ORDER>(&places.runs, early);
     for stretch in &places.stretches {
-        for row in rows_of(stretch) {
+        for row in stretch.first_rows() {
             let (to, more) = rest.split_at_mut(stretch.len as usize);
             rest = more;
             let (past, now) = lanes.split_at(row);
             let residual = |lane: L, past| lane.minus(predicted::<L, ORDER>(past)).zigzag();
-            each_with_past(&now[..to.len()], past_of(past, stretch), to, residual);
+            each_with_past(&now[..to.len()], past_of::<L, ORDER>(past, stretch), to, residual);
         }
     }
 }
@@ -121,16 +136,16 @@ fn undo_runs<L: Lane, const ORDER: usize>(residuals: &mut [L], places: &Places, 
     let mut rest = &*rest;
     undo_early::<L, ORDER>(&places.runs, early);
     let rows = out.len();
-    for &Early { row, index } in places.early.iter().take_while(|early| (early.row as usize) < rows) {
+    for &Early { row, index, .. } in places.early.iter().take_while(|early| (early.row as usize) < rows) {
         out[row as usize] = early[index as usize];
     }
     for stretch in &places.stretches {
-        for row in rows_of(stretch).take_while(|&row| row < rows) {
+        for row in stretch.first_rows().take_while(|&row| row < rows) {
             let (missed, more) = rest.split_at(stretch.len as usize);
             rest = more;
             let (past, now) = out.split_at_mut(row);
             let lane = |missed: L, past| predicted::<L, ORDER>(past).plus(missed.unzigzag());
-            each_with_past(missed, past_of(past, stretch), &mut now[..missed.len()], lane);
+            each_with_past(missed, past_of::<L, ORDER>(past, stretch), &mut now[..missed.len()], lane);
         }
     }
 }
@@ -171,14 +186,14 @@ fn each_early<L: Lane>(runs: &[EntityRun], early: &mut [L], of: impl Fn(L, L) ->
     }
 }
 
-/// The first row of each tick of a stretch.
-fn rows_of(stretch: &Stretch) -> impl Iterator<Item = usize> {
-    (stretch.row as usize..).step_by(stretch.len as usize).take(stretch.ticks as usize)
-}
-
-/// What the entities of a stretch had one, two and three ticks before one of its ticks, of all rows before that.
-fn past_of<'a, L>(rows: &'a [L], stretch: &Stretch) -> [&'a [L]; EARLY as usize] {
-    stretch.back.map(|back| &rows[rows.len() - back as usize..][..stretch.len as usize])
+/// What the entities of a stretch had one, two and three ticks before one of its ticks, of all rows before that; in place of what the
+/// order does not look at, the last that it does.
+#[inline(always)]
+fn past_of<'a, L, const ORDER: usize>(rows: &'a [L], stretch: &Stretch) -> [&'a [L]; EARLY as usize] {
+    std::array::from_fn(|ago| {
+        let back = stretch.back[ago.min(ORDER - 1)] as usize;
+        &rows[rows.len() - back..][..stretch.len as usize]
+    })
 }
 
 /// Puts into `out` what `of` makes of each value and of what stood before it in its run, all as many as there are values.
@@ -243,6 +258,8 @@ mod tests {
             let constant = missed(&[9u32; 11], &runs, order);
             assert_eq!(constant[0], 18);
             assert!(constant[1..].iter().all(|&missed| missed == 0));
+            let by_run = missed(&[4u8, 4, 4, 4, 4, 200, 0, 0, 7, 7, 7], &runs, order);
+            assert!(by_run[runs.len()..].iter().all(|&missed| missed == 0));
             // The first two runs have the heads 1 and 6.
             let heads = missed(&(1..=11).collect::<Vec<u32>>(), &runs, order);
             assert_eq!(heads[..4], [2, 10, 2, 4]);

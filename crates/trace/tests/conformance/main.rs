@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use cdt_schema::ChannelSet;
 use cdt_testkit::surgery::{FRAME_RECORD, column_frames, elements, sections, u32_at};
-use cdt_trace::{Error, ErrorKind, Trace};
+use cdt_trace::{BlockDecoder, Error, ErrorKind, Trace};
 use make::Case;
 
 fn folder(name: &str) -> PathBuf {
@@ -28,8 +28,14 @@ fn read_all(name: &str, bytes: Vec<u8>) -> Result<Trace<Vec<u8>>, Error> {
         trace.digests(segment)?;
         trace.summaries(segment)?;
     }
-    for block in 0..trace.index().blocks.len() {
-        trace.block(block, ChannelSet::ALL)?;
+    for (block, entry) in trace.index().blocks.iter().enumerate() {
+        let whole = trace.block(block, ChannelSet::ALL);
+        // A part is never refused where the whole is not.
+        for tick in [entry.first_tick, entry.last_tick] {
+            let part = trace.tick_by(&mut BlockDecoder::new(), tick, ChannelSet::ALL);
+            assert!(part.is_ok_and(|part| part.is_some()) || whole.is_err(), "{name}: tick {tick}");
+        }
+        whole?;
     }
     Ok(trace)
 }

@@ -36,16 +36,20 @@ fn scalars() -> Vec<Case> {
     ]
 }
 
-/// A player orders one command in the only tick.
+/// A player orders one command in each tick, of which there is one, or two where a case says so.
 fn commands() -> Vec<Case> {
     let buy = CommandKind { name: "buy".to_owned(), args: vec![field("now", ScalarType::Bool)] };
     let spec = LayoutSpec { players: 1, step: Some(StepLayout { commands: vec![buy] }), ..LayoutSpec::default() };
-    let good = trace(spec, live(8), 0..1, |_, tick| {
-        let args = vec![Scalar::Bool(true)];
-        let commands = vec![Command { player: PlayerId(0), kind: KindId(0), args }];
-        tick.step(&Step { inputs: vec![Input::default()], commands, ..Step::default() })
-    });
+    let ticks = |count: u32| {
+        trace(spec.clone(), live(8), 0..count, |_, tick| {
+            let args = vec![Scalar::Bool(true)];
+            let commands = vec![Command { player: PlayerId(0), kind: KindId(0), args }];
+            tick.step(&Step { inputs: vec![Input::default()], commands, ..Step::default() })
+        })
+    };
+    let (good, two) = (ticks(1), ticks(2));
     let one = |name: &str, frame: &str, bytes: Vec<u8>| with_columns(name, &good, &[(frame, PLAIN, bytes)]);
+    let parted = [("commands.args.lengths", PLAIN, plain32(&[7, 9]))];
     let lengths = |len: u32| ("commands.args.lengths", PLAIN, plain32(&[len]));
     vec![
         one("command-of-a-player-not-declared", "commands.player", vec![1]),
@@ -54,6 +58,7 @@ fn commands() -> Vec<Case> {
         with_columns("command-without-its-argument", &good, &[lengths(0), ("commands.args", PLAIN, vec![])]),
         with_columns("command-of-an-argument-more", &good, &[lengths(16), ("commands.args", PLAIN, plain64(&[1, 1]))]),
         one("command-argument-of-no-whole-number", "commands.args.lengths", plain32(&[7])),
+        with_columns("command-arguments-of-no-whole-numbers-but-together", &two, &parted),
         one("command-argument-not-of-its-type", "commands.args", plain64(&[2])),
     ]
 }

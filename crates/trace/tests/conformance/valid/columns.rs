@@ -100,7 +100,7 @@ pub fn noise(count: usize, bits: u32) -> Vec<u64> {
 
 /// Numbers whose differences of that order come again and again.
 pub fn repeated(order: usize, count: usize) -> Vec<u64> {
-    let pattern = if order == 0 { noise(37, 9) } else { every_second(noise(38, 9)) };
+    let pattern = if order == 0 { noise(97, 14) } else { every_second(noise(38, 9)) };
     sums(order, pattern.into_iter().cycle().take(count).collect())
 }
 
