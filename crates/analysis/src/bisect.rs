@@ -132,7 +132,8 @@ pub fn bisect<R: Source, C: Source>(
         bisect.first_mismatch = Some(lens.mismatch(first, watch)?);
     }
     if let Some(lasting) = found.lasting {
-        bisect.first_sustained = Some(lens.mismatch(lasting, watch)?);
+        let first = bisect.first_mismatch.clone().filter(|_| found.first == Some(lasting));
+        bisect.first_sustained = Some(first.map_or_else(|| lens.mismatch(lasting, watch), Ok)?);
     }
     if let Some(centre) = found.lasting.or(found.first) {
         bisect.window = window(&plan, &mut lens, centre, options)?;

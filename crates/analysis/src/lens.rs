@@ -151,7 +151,7 @@ impl<'a, R: Source, C: Source> Lens<'a, R, C> {
         let plan = self.plan;
         let rules = &plan.rules;
         let candidate_tick = at.candidate.filter(|_| plan.alignment.is_some());
-        let (tick, channels) = (at.tick(), rules.channels);
+        let (tick, channels) = (at.tick(), self.suspects(at)?);
         let (reference, candidate) = (self.left.trace.name(), self.right.trace.name());
         let Some(pair) = self.pair(at, channels)? else {
             return Ok(Mismatch {

@@ -110,7 +110,7 @@ impl Rules {
         let mut used = vec![false; policy.rules.len()];
         for (index, schema) in left.tables().iter().enumerate() {
             let id = TableId(index);
-            let fields = fields(left, id);
+            let fields = fields(left, id, policy);
             let all_out = note_rules(policy, &own_name(left, id), &fields, &mut used);
             note_renames(policy, &fields, &mut used);
             if !channels.contains(schema.channel) {
@@ -124,7 +124,7 @@ impl Rules {
         }
         for (index, schema) in right.tables().iter().enumerate() {
             let id = TableId(index);
-            let all_out = note_rules(policy, &own_name(right, id), &fields(right, id), &mut used);
+            let all_out = note_rules(policy, &own_name(right, id), &fields(right, id, policy), &mut used);
             let known = left.tables().iter().any(|table| table.name == schema.name);
             if let Some(reason) = all_out.filter(|_| !known && channels.contains(schema.channel)) {
                 rules.leave_out_table(schema.channel, own_name(right, id), reason);
@@ -204,10 +204,10 @@ impl Rules {
             let name = declared.name.clone();
             table.columns.push(ColumnRules { left: column, right, name, role: declared.role, rule });
         }
-        for (number, declared) in theirs.columns.iter().enumerate() {
+        let is_paired = |number: &usize| taken[*number] || left_out[*number];
+        for (_, declared) in theirs.columns.iter().enumerate().filter(|(number, _)| !is_paired(number)) {
             let name = format!("{own}.{}", declared.name);
             match leaving_out(policy, &name) {
-                _ if taken[number] || left_out[number] => {}
                 Some(reason) => self.mask(name, reason),
                 // Equal layouts are no reason not to compare, so nothing else would tell.
                 None if schema.columns == theirs.columns => {
@@ -363,13 +363,12 @@ fn left_out(policy: &Policy, name: &str) -> bool {
 }
 
 /// What the candidate calls a column of the table `own`, where a rule says so. Names may have dots in them.
-fn renamed(policy: &Policy, own: &str, column: &str) -> Option<Renamed> {
-    let name = format!("{own}.{column}");
+fn renamed<'a>(policy: &'a Policy, own: &str, column: &str) -> Option<Renamed> {
+    let of_table = |name: &'a str| name.strip_prefix(own).and_then(|rest| rest.strip_prefix('.'));
     policy.rules.iter().find_map(|rule| match &rule.action {
-        Action::Rename(candidate) if rule.what == name => {
-            let of_table = candidate.strip_prefix(own).and_then(|rest| rest.strip_prefix('.'));
-            let candidate = of_table.unwrap_or(candidate).to_owned();
-            Some(Renamed { reference: name.clone(), candidate, reason: rule.reason.clone() })
+        Action::Rename(candidate) if of_table(&rule.what) == Some(column) => {
+            let candidate = of_table(candidate).unwrap_or(candidate).to_owned();
+            Some(Renamed { reference: rule.what.clone(), candidate, reason: rule.reason.clone() })
         }
         _ => None,
     })
@@ -388,8 +387,11 @@ fn matches(what: &str, name: &str) -> bool {
     WildMatch::new(what).matches(name) || WildMatch::new(&format!("{what}.*")).matches(name)
 }
 
-/// Everything of a table that a rule can be about.
-fn fields(layout: &Layout, table: TableId) -> Vec<Named> {
+/// Everything of a table that a rule can be about; nothing where there are no rules, for names take time.
+fn fields(layout: &Layout, table: TableId, policy: &Policy) -> Vec<Named> {
+    if policy.rules.is_empty() {
+        return Vec::new();
+    }
     let own = Path::table(layout, table);
     let schema = &layout.tables()[table.0];
     let mut all = Vec::new();

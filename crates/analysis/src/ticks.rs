@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use cdt_projections::Window;
 use cdt_schema::Tick;
-use cdt_trace::{Source, TickRun, Trace, Watch};
+use cdt_trace::{SegmentDigests, Source, TickRun, Trace, Watch};
 
 use crate::Error;
 
@@ -240,50 +240,59 @@ impl TickSet {
 /// The tick digests of one trace, as they stand in its file.
 struct Digests<'a, S> {
     trace: &'a Trace<S>,
-    /// For each run of ticks, how many ticks are before it.
-    before: Vec<u64>,
-    /// The segment that is loaded, and the numbers of its ticks, counted from the trace's first.
-    loaded: Option<(usize, Range<u64>)>,
-    bytes: Vec<u8>,
+    /// The ordinals of each run's ticks: how many ticks of the trace are before them.
+    runs: Vec<Range<u64>>,
+    /// The ordinals of each segment's ticks.
+    segments: Vec<Range<u64>>,
+    /// The segment whose digests are read, and they.
+    loaded: Option<(usize, SegmentDigests<'a, S>)>,
 }
 
 impl<'a, S: Source> Digests<'a, S> {
     fn new(trace: &'a Trace<S>) -> Digests<'a, S> {
-        let mut total = 0;
-        let count = |run: &TickRun| {
-            total += u64::from(run.count);
-            total - u64::from(run.count)
-        };
-        Digests { trace, before: trace.index().tick_runs.iter().map(count).collect(), loaded: None, bytes: Vec::new() }
+        let runs = ranges(trace.index().tick_runs.iter().map(|run| u64::from(run.count)));
+        let segments = ranges((0..trace.segments()).map(|segment| trace.segment_ticks(segment)));
+        Digests { trace, runs, segments, loaded: None }
     }
 
-    /// The digests from a tick on, as many as the tick's segment has, 8 bytes each.
-    fn from(&mut self, tick: Tick) -> Result<&[u8], Error> {
+    /// The segment that has a tick, and which of the segment's ticks it is.
+    fn place(&self, tick: Tick) -> (usize, u64) {
         let runs = &self.trace.index().tick_runs;
         let run = runs.partition_point(|run| run.last() < tick);
-        let ordinal = self.before[run] + u64::from(tick.0 - runs[run].first.0);
-        if self.loaded.as_ref().is_none_or(|(_, ticks)| !ticks.contains(&ordinal)) {
-            self.load(ordinal)?;
-        }
-        let first = self.loaded.as_ref().map_or(0, |(_, ticks)| ticks.start);
-        let at = usize::try_from(ordinal - first).expect("a segment's digests fit memory") * 8;
-        Ok(&self.bytes[at..])
+        let ordinal = self.runs[run].start + u64::from(tick.0 - runs[run].first.0);
+        let segment = self.segments.partition_point(|ticks| ticks.end <= ordinal);
+        (segment, ordinal - self.segments[segment].start)
     }
 
-    fn load(&mut self, ordinal: u64) -> Result<(), Error> {
-        let mut start = 0;
-        let (segment, ticks) = (0..self.trace.segments())
-            .find_map(|segment| {
-                let ticks = start..start + self.trace.segment_ticks(segment);
-                start = ticks.end;
-                ticks.contains(&ordinal).then_some((segment, ticks))
-            })
-            .expect("the segments have all of the trace's ticks");
-        self.loaded = None;
-        self.trace.digest_bytes(segment, &mut self.bytes)?;
-        self.loaded = Some((segment, ticks));
-        Ok(())
+    /// Of the segment that begins at a place, how many ticks it has, and the checksum of their digests.
+    fn segment(&self, (segment, at): (usize, u64)) -> Option<(u64, u64)> {
+        (at == 0).then(|| (self.trace.segment_ticks(segment), self.trace.digests_checksum(segment)))
     }
+
+    /// The digests from a place on, some of those of its segment, 8 bytes each. What they say holds once they are checked.
+    fn starting_at(&mut self, (segment, at): (usize, u64)) -> Result<&[u8], Error> {
+        if self.loaded.as_ref().is_none_or(|(loaded, _)| *loaded != segment) {
+            self.check()?;
+            self.loaded = Some((segment, self.trace.segment_digests(segment)));
+        }
+        let (_, digests) = self.loaded.as_mut().expect("loaded above");
+        Ok(digests.starting_at(at)?)
+    }
+
+    /// Sees whether all that was given of the segment that is read is as it was written.
+    fn check(&mut self) -> Result<(), Error> {
+        self.loaded.as_mut().map_or(Ok(()), |(_, digests)| Ok(digests.check()?))
+    }
+}
+
+/// Ranges of such lengths, each beginning where the one before ends.
+fn ranges(lengths: impl Iterator<Item = u64>) -> Vec<Range<u64>> {
+    let mut total = 0;
+    let range = |length| {
+        total += length;
+        total - length..total
+    };
+    lengths.map(range).collect()
 }
 
 /// Finds the moments at which two traces may differ: all that one lacks, and those whose digests are not the same.
@@ -313,7 +322,10 @@ impl<'a, R: Source, C: Source> Suspects<'a, R, C> {
     /// The next of them.
     pub(crate) fn next(&mut self, watch: &dyn Watch) -> Result<Option<PairedTick>, Error> {
         loop {
-            let Some(&stretch) = self.pairing.stretches.get(self.stretch) else { return Ok(None) };
+            let Some(&stretch) = self.pairing.stretches.get(self.stretch) else {
+                self.check()?;
+                return Ok(None);
+            };
             let position = self.pairing.positions[self.stretch] + u64::from(self.offset);
             if position >= self.looked {
                 watch.progress(position, Some(self.pairing.total));
@@ -328,7 +340,13 @@ impl<'a, R: Source, C: Source> Suspects<'a, R, C> {
             }
             let here = stretch.at(self.offset, position);
             if let (Some(a), Some(b), true) = (here.reference, here.candidate, self.digests_compare) {
-                let same = same_digests(self.left.from(a)?, self.right.from(b)?, stretch.count - self.offset);
+                let (a, b) = (self.left.place(a), self.right.place(b));
+                if let Some(ticks) = self.same_segments(a, b, stretch.count - self.offset) {
+                    self.offset += ticks;
+                    continue;
+                }
+                let same =
+                    same_digests(self.left.starting_at(a)?, self.right.starting_at(b)?, stretch.count - self.offset);
                 self.offset += same.0;
                 if same.1 {
                     continue;
@@ -339,8 +357,22 @@ impl<'a, R: Source, C: Source> Suspects<'a, R, C> {
             self.offset += 1;
             // Rows take longer than digests do.
             self.looked = self.looked.min(position + ROWS_PER_LOOK);
+            self.check()?;
             return Ok(Some(here));
         }
+    }
+
+    /// How many ticks the segments have that begin at two places, if all of them are among the next `most` and their digests are the
+    /// same: then these need not be read.
+    fn same_segments(&self, left: (usize, u64), right: (usize, u64), most: u32) -> Option<u32> {
+        let (left, right) = (self.left.segment(left)?, self.right.segment(right)?);
+        u32::try_from(left.0).ok().filter(|&ticks| left == right && ticks <= most)
+    }
+
+    /// Sees whether the digests that all this follows from are as they were written.
+    fn check(&mut self) -> Result<(), Error> {
+        self.left.check()?;
+        self.right.check()
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_analysis::{
-    CauseClass, DiffOptions, DiffReport, EpisodeKind, FocusOutcome, HealthVerdict, Problem, ReasonCode, Verdict, diff,
-    focus, health,
+    BisectOptions, CauseClass, DiffOptions, DiffReport, EpisodeKind, FocusOutcome, HealthVerdict, Problem, ReasonCode,
+    Verdict, bisect, diff, focus, health,
 };
 use cdt_projections::Window;
 use cdt_schema::{
@@ -553,6 +553,68 @@ fn a_lost_tail_is_inside_when_the_ends_are_compared() {
     assert_eq!(compare(&cut, &cut, &DiffOptions::default()).verdict, Verdict::Equal);
     let report = compare(&cut, &cut, &DiffOptions { whole: true, ..DiffOptions::default() });
     assert_eq!((report.verdict, report.reasons[0].code), (Verdict::NotComparable, ReasonCode::LossInside));
+}
+
+/// Writes a long plain run, of which each of some ticks has another score.
+fn scored(ticks: u32, options: Options, other: impl Fn(u32) -> bool) -> Vec<u8> {
+    write_plain(ticks, options, |tick, plain| plain.score += u32::from(other(tick)))
+}
+
+#[test]
+fn a_fork_behind_segments_that_are_the_same_is_found() {
+    let reference = open(scored(150_000, Options::LIVE, |_| false));
+    // Who passed over a segment from within it would pass over this.
+    let fork = u32::try_from(reference.segment_ticks(0) + reference.segment_ticks(1)).unwrap() + 2;
+    for options in [Options::LIVE, Options { block_ticks: 100, ..Options::ARCHIVE }] {
+        let candidate = open(scored(150_000, options, |tick| tick >= fork));
+        // The second window begins and ends within segments.
+        for (window, ticks) in [("..", 150_000), ("7..149990", 149_983)] {
+            let options = DiffOptions { window: window.parse().unwrap(), ..DiffOptions::default() };
+            let report = compare(&reference, &candidate, &options);
+            assert_eq!((report.verdict, report.compared.ticks), (Verdict::Diverged, ticks));
+            assert_eq!(report.first_mismatch.unwrap().tick, Tick(fork));
+            let report = compare(&reference, &reference, &options);
+            assert_eq!((report.verdict, report.compared.ticks), (Verdict::Equal, ticks));
+        }
+    }
+}
+
+/// Puts the digest that the reference has of a tick in the first segment in place of the trace's own.
+fn with_digest_of(reference: &[u8], mut trace: Vec<u8>, tick: usize) -> Trace<Vec<u8>> {
+    let digest = |bytes: &[u8]| open(bytes.to_vec()).digests(0).unwrap()[tick].0.to_le_bytes();
+    let [other, own] = [digest(reference), digest(&trace)];
+    let at = trace.windows(8).position(|bytes| bytes == own).unwrap();
+    trace[at..at + 8].copy_from_slice(&other);
+    open(trace)
+}
+
+#[test]
+fn digests_that_hide_a_difference_are_not_believed() {
+    let options = DiffOptions { sustain: 1, ..DiffOptions::default() };
+    let bisecting = BisectOptions { diff: options.clone(), before: 0, after: 1, command: String::new() };
+    // The difference at tick 100 is hidden: it is the only one, another stands behind it, another stands in the next segment.
+    for (ticks, shown) in [(10_000, None), (10_000, Some(9_500)), (80_000, Some(70_000))] {
+        let reference = scored(ticks, Options::LIVE, |_| false);
+        let candidate = scored(ticks, Options::LIVE, |tick| tick == 100 || Some(tick) == shown);
+        let candidate = with_digest_of(&reference, candidate, 100);
+        let reference = open(reference);
+        let by_diff = diff(&reference, &candidate, &options, &Unwatched).unwrap_err();
+        let by_bisect = bisect(&reference, &candidate, &bisecting, &Unwatched).unwrap_err();
+        for error in [by_diff, by_bisect] {
+            assert!(error.to_string().contains("the checksum of the tick digests does not match"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn digests_of_segments_whose_checksums_are_the_same_are_not_read() {
+    let good = scored(1_000, Options::LIVE, |_| false);
+    let digest = open(good.clone()).digests(0).unwrap()[7].0.to_le_bytes();
+    let mut bad = good.clone();
+    bad[good.windows(8).position(|bytes| bytes == digest).unwrap()] ^= 1;
+    let [good, bad] = [good, bad].map(open);
+    assert_eq!(compare(&good, &bad, &DiffOptions::default()).verdict, Verdict::Equal);
+    assert_eq!(health(&bad, &Unwatched).unwrap().verdict, HealthVerdict::Unhealthy);
 }
 
 #[test]

@@ -177,51 +177,42 @@ fn restore_opaque(
 
 #[cfg(test)]
 mod tests {
-    use cdt_schema::{Layout, LayoutSpec, TableKind};
-
     use super::*;
 
     #[test]
     fn draws_of_streams_in_turn_come_back() {
         let algorithms = [RngAlgorithm::Opaque, RngAlgorithm::SplitMix64, RngAlgorithm::Opaque];
-        let streams = algorithms.map(|algorithm| RngStream { name: algorithm.name().to_owned(), algorithm }).to_vec();
-        let streams: Vec<RngStream> =
-            (0..).zip(streams).map(|(number, of)| RngStream { name: format!("s{number}"), ..of }).collect();
-        let spec = LayoutSpec { rng: Some(streams.clone()), ..LayoutSpec::default() };
-        let layout = Layout::new(spec).unwrap();
-        let schema = &layout.tables()[layout.table(TableKind::Rng).unwrap().0];
-        let mut columns: Vec<Column> =
-            schema.columns.iter().map(|declared| Column::new(declared.column_type)).collect();
+        let streams = algorithms.map(|algorithm| RngStream { name: String::new(), algorithm });
+        let (mut stream, mut value, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut states = [11u64, 22, 33];
-        // One draw of a stream, and three, and so on.
-        for (turn, stream) in [0, 1, 2, 0, 2, 1, 1, 0].into_iter().enumerate() {
+        // One draw of a stream, then three of another, and so on.
+        for (turn, of) in [0u8, 2, 1, 0, 2, 1, 1, 0].into_iter().enumerate() {
             for _ in 0..1 + 2 * (turn % 2) {
-                let before = states[stream];
-                let (value, after) = match algorithms[stream] {
-                    RngAlgorithm::Opaque => ((before >> 7) as u32, before.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1),
-                    algorithm => algorithm.next(before, 0),
+                let state = &mut states[usize::from(of)];
+                stream.push(of);
+                before.push(*state);
+                let opaque = state.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+                let (drawn, next) = match algorithms[usize::from(of)] {
+                    RngAlgorithm::Opaque => (u32::try_from(opaque >> 40).unwrap(), opaque),
+                    algorithm => algorithm.next(*state, 0),
                 };
-                states[stream] = after;
-                let row = [
-                    (rng::STREAM, stream as u64),
-                    (rng::VALUE, value.into()),
-                    (rng::BEFORE, before),
-                    (rng::AFTER, after),
-                ];
-                for (column, bits) in row {
-                    match &mut columns[column] {
-                        Column::W8(lanes) => lanes.push(bits as u8),
-                        Column::W32(lanes) => lanes.push(bits as u32),
-                        Column::W64(lanes) => lanes.push(bits),
-                        Column::Bytes(_) => unreachable!(),
-                    }
-                }
+                *state = next;
+                after.push(next);
+                value.push(drawn);
             }
         }
+        let caller = Column::W32(vec![0; stream.len()]);
+        let mut columns = vec![Column::W8(Vec::new()); 5];
+        columns[rng::STREAM] = Column::W8(stream);
+        columns[rng::VALUE] = Column::W32(value);
+        columns[rng::BEFORE] = Column::W64(before);
+        columns[rng::AFTER] = Column::W64(after);
+        columns[rng::CALLER] = caller;
         let table = Table { columns, ..Table::default() };
         let Missed { slices, values, befores, afters } = missed(&table, &streams);
-        // What follows from the draw before is not told again.
-        assert!(befores.iter().filter(|before| **before != 0).count() <= streams.len());
+        // Beside an opaque stream's states after its draws and every stream's first, nothing is told.
+        assert!(values.iter().all(|&value| value == 0));
+        assert_eq!(befores.iter().filter(|before| **before != 0).count(), streams.len());
         let mut back = table.clone();
         back.columns[rng::VALUE] = Column::W32(values);
         back.columns[rng::BEFORE] = Column::W64(befores);

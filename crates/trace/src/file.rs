@@ -1,6 +1,8 @@
 //! The thin layer that puts the sans-I/O core onto files.
 
+use std::fmt;
 use std::fs::File;
+use std::hash::Hasher;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cdt_schema::{Channel, ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
+use twox_hash::XxHash3_64;
 
 use crate::block::{Asked, BlockBytes};
 use crate::index::SegmentEntry;
@@ -260,6 +263,108 @@ pub struct Trace<S = File> {
     stamp: Option<Stamp>,
 }
 
+/// Bytes of digests that are read at once.
+const DIGESTS_AT_ONCE: u64 = 64 << 10;
+
+/// The digests of a segment's ticks, 8 bytes LE each, read in pieces: fresh memory for all of them takes three times as long as they do.
+/// They may be damaged until [`SegmentDigests::check`] says that they are not.
+pub struct SegmentDigests<'a, S> {
+    trace: &'a Trace<S>,
+    segment: usize,
+    /// Of the first `hashed` pieces.
+    hasher: XxHash3_64,
+    hashed: u64,
+    /// The piece that is held, of a source that does not lend its bytes.
+    held: Option<u64>,
+    buffer: Vec<u8>,
+    /// Checksums of the pieces that only the check has read, the last ones: what is read of them again must be the same.
+    checked: Vec<u64>,
+    is_sound: bool,
+}
+
+impl<S> fmt::Debug for SegmentDigests<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentDigests").field("segment", &self.segment).finish_non_exhaustive()
+    }
+}
+
+impl<S: Source> SegmentDigests<'_, S> {
+    /// Those from one of the segment's ticks on, of which the first is 0: one at least, and not always all.
+    ///
+    /// # Errors
+    /// The digests cannot be read, or are not what they were when they were checked.
+    ///
+    /// # Panics
+    /// If the segment has no such tick, or those of a much later one were asked for before.
+    pub fn starting_at(&mut self, tick: u64) -> Result<&[u8], Error> {
+        assert!(tick < self.trace.segment_ticks(self.segment), "the segment has no tick {tick}");
+        let number = tick * 8 / DIGESTS_AT_ONCE;
+        for before in self.hashed..number {
+            self.piece(before)?;
+        }
+        let at = usize::try_from(tick * 8 % DIGESTS_AT_ONCE).expect("a piece fits memory");
+        Ok(&self.piece(number)?[at..])
+    }
+
+    /// Sees whether all digests of the segment are as they were written.
+    ///
+    /// # Errors
+    /// They are not, or they cannot be read.
+    pub fn check(&mut self) -> Result<(), Error> {
+        if self.is_sound {
+            return Ok(());
+        }
+        let trace = self.trace;
+        let entry = &trace.index.segments[self.segment];
+        let mut buffer = Vec::new();
+        for number in self.hashed..(entry.digests.end - entry.digests.start).div_ceil(DIGESTS_AT_ONCE) {
+            let bytes = trace.at(self.range(number), &mut buffer)?;
+            self.hash(number, bytes);
+            self.checked.push(XxHash3_64::oneshot(bytes));
+        }
+        entry.check_digests(self.hasher.finish()).map_err(|error| error.in_file(&trace.name))?;
+        self.is_sound = true;
+        Ok(())
+    }
+
+    fn range(&self, number: u64) -> Range<u64> {
+        let Range { start, end } = self.trace.index.segments[self.segment].digests;
+        start + number * DIGESTS_AT_ONCE..end.min(start + (number + 1) * DIGESTS_AT_ONCE)
+    }
+
+    /// One of the pieces. They are first read in their order.
+    fn piece(&mut self, number: u64) -> Result<&[u8], Error> {
+        let trace = self.trace;
+        if let Some(bytes) = trace.source.lend(self.range(number)) {
+            self.hash(number, bytes);
+            return Ok(bytes);
+        }
+        if self.held != Some(number) {
+            self.held = None;
+            let mut buffer = std::mem::take(&mut self.buffer);
+            trace.read(self.range(number), &mut buffer)?;
+            if number < self.hashed {
+                let from_end = usize::try_from(self.hashed - number).expect("a segment has few pieces");
+                let before = self.checked.len().checked_sub(from_end).expect("ticks ascend");
+                if self.checked[before] != XxHash3_64::oneshot(&buffer) {
+                    let rule = "the tick digests are not what they were a moment ago: the file was changed";
+                    return Err(Error::damaged(self.range(number).start, rule).in_file(&trace.name));
+                }
+            }
+            self.hash(number, &buffer);
+            (self.buffer, self.held) = (buffer, Some(number));
+        }
+        Ok(&self.buffer)
+    }
+
+    fn hash(&mut self, number: u64, bytes: &[u8]) {
+        if number == self.hashed {
+            self.hasher.write(bytes);
+            self.hashed += 1;
+        }
+    }
+}
+
 /// The summaries of a segment's blocks, as they are stored.
 #[derive(Debug)]
 pub struct SegmentSummaries<'a, S> {
@@ -465,19 +570,34 @@ impl<S: Source> Trace<S> {
     /// # Errors
     /// The digests cannot be read or are damaged.
     pub fn digests(&self, segment: usize) -> Result<Vec<Digest>, Error> {
-        let mut bytes = Vec::new();
-        self.digest_bytes(segment, &mut bytes)?;
-        Ok(bytes.as_chunks::<8>().0.iter().map(|digest| Digest(u64::from_le_bytes(*digest))).collect())
+        let mut digests = self.segment_digests(segment);
+        let mut all = Vec::new();
+        while (all.len() as u64) < self.segment_ticks(segment) {
+            let some = digests.starting_at(all.len() as u64)?.as_chunks::<8>().0;
+            all.extend(some.iter().map(|digest| Digest(u64::from_le_bytes(*digest))));
+        }
+        digests.check()?;
+        Ok(all)
     }
 
-    /// As [`Trace::digests`], as they stand in the file: 8 bytes LE each, in place of what the buffer holds.
-    ///
-    /// # Errors
-    /// The digests cannot be read or are damaged.
-    pub fn digest_bytes(&self, segment: usize, into: &mut Vec<u8>) -> Result<(), Error> {
-        let entry = &self.index.segments[segment];
-        self.read(entry.digests.clone(), into)?;
-        entry.check_digests(into).map_err(|error| error.in_file(&self.name))
+    /// The checksum that the index gives for a segment's digests, which are not read for it. Segments that have the same number of ticks
+    /// and the same checksum have the same digests, but for a collision of hashes.
+    pub fn digests_checksum(&self, segment: usize) -> u64 {
+        self.index.segments[segment].digests_checksum
+    }
+
+    /// The digests of a segment's ticks as they stand in the file.
+    pub fn segment_digests(&self, segment: usize) -> SegmentDigests<'_, S> {
+        SegmentDigests {
+            trace: self,
+            segment,
+            hasher: XxHash3_64::new(),
+            hashed: 0,
+            held: None,
+            buffer: Vec::new(),
+            checked: Vec::new(),
+            is_sound: false,
+        }
     }
 
     /// The summaries of a segment's blocks, in the order of [`TraceIndex::blocks`].

@@ -33,7 +33,7 @@ pub use block::BlockDecoder;
 pub use compact::compact;
 pub use encoder::{Encoder, Encoding, Options};
 pub use error::{Error, ErrorKind};
-pub use file::{Finished, SegmentSummaries, Source, Trace, TraceWriter};
+pub use file::{Finished, SegmentDigests, SegmentSummaries, Source, Trace, TraceWriter};
 pub use follow::{Follower, Section};
 pub use growing::{GrowingTrace, Snapshot, WriterState};
 pub use index::{BlockEntry, Opening, TickRun, TraceIndex};

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -143,6 +143,70 @@ fn the_rows_of_a_tick_are_those_of_its_block() {
 fn the_same_rows_give_the_same_bytes() {
     for encoding in [Encoding::Live, Encoding::Archive] {
         assert_eq!(write_full(150, 9, options(32, encoding)), write_full(150, 9, options(32, encoding)));
+    }
+}
+
+#[test]
+fn digests_are_read_in_pieces() {
+    let bytes = write_plain(20_000, Options::LIVE, |_, _| {});
+    let lent = open(bytes.clone()).unwrap();
+    let source = Counting { bytes, reads: RefCell::default() };
+    let trace = Trace::from_source(source, Path::new("fixture")).unwrap();
+    let reads = || std::mem::take(&mut *trace.source().reads.borrow_mut()).len();
+    reads();
+    let all = lent.digests(0).unwrap();
+    assert_eq!((trace.digests(0).unwrap(), reads()), (all.clone(), 3));
+    let mut digests = trace.segment_digests(0);
+    let first = |bytes: &[u8]| u64::from_le_bytes(*bytes.first_chunk().unwrap());
+    // The third piece is first read for the check, and once more for what it holds.
+    for (tick, count) in [(0, 1), (8_191, 0), (8_192, 1), (9_000, 0)] {
+        assert_eq!(
+            (first(digests.starting_at(tick).unwrap()), reads()),
+            (all[usize::try_from(tick).unwrap()].0, count)
+        );
+    }
+    digests.check().unwrap();
+    assert_eq!(reads(), 1);
+    digests.check().unwrap();
+    for (tick, count) in [(9_001, 0), (16_384, 1), (19_999, 0)] {
+        assert_eq!(
+            (first(digests.starting_at(tick).unwrap()), reads()),
+            (all[usize::try_from(tick).unwrap()].0, count)
+        );
+    }
+}
+
+#[test]
+fn digests_that_change_after_their_check_are_told() {
+    let source = Changing { bytes: write_plain(20_000, Options::LIVE, |_, _| {}), change: Cell::new(None) };
+    let trace = Trace::from_source(source, Path::new("fixture")).unwrap();
+    let digest = trace.digests(0).unwrap()[16_500].0.to_le_bytes();
+    let mut digests = trace.segment_digests(0);
+    digests.starting_at(0).unwrap();
+    digests.check().unwrap();
+    let at = trace.source().bytes.windows(8).position(|bytes| bytes == digest).unwrap();
+    trace.source().change.set(Some(at as u64));
+    let error = digests.starting_at(16_400).unwrap_err().to_string();
+    assert!(error.contains("the file was changed"), "{error}");
+}
+
+/// Changes a byte of what is read.
+struct Changing {
+    bytes: Vec<u8>,
+    change: Cell<Option<u64>>,
+}
+
+impl Source for Changing {
+    fn size(&self) -> io::Result<u64> {
+        self.bytes.size()
+    }
+
+    fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
+        self.bytes.read(range.clone(), into)?;
+        if let Some(at) = self.change.get().filter(|at| range.contains(at)) {
+            into[usize::try_from(at - range.start).unwrap()] ^= 1;
+        }
+        Ok(())
     }
 }
 

@@ -484,7 +484,7 @@ fn read_table<L: Lane>(cursor: &mut Cursor<'_>, contexts: usize, table: &mut Tab
         return Err(no_code());
     }
     let many = many_of(lengths);
-    if many.iter().enumerate().map(|(len, many)| many * ENTRIES >> len).sum::<usize>() != ENTRIES {
+    if many.iter().enumerate().map(|(len, many)| (many * ENTRIES) >> len).sum::<usize>() != ENTRIES {
         return Err(no_code());
     }
     // In the order of lengths: where those of each length begin, and then where the next of them stands.
