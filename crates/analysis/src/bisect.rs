@@ -132,8 +132,10 @@ pub fn bisect<R: Source, C: Source>(
         bisect.first_mismatch = Some(lens.mismatch(first, watch)?);
     }
     if let Some(lasting) = found.lasting {
-        let first = bisect.first_mismatch.clone().filter(|_| found.first == Some(lasting));
-        bisect.first_sustained = Some(first.map_or_else(|| lens.mismatch(lasting, watch), Ok)?);
+        bisect.first_sustained = match found.first == Some(lasting) {
+            true => bisect.first_mismatch.clone(),
+            false => Some(lens.mismatch(lasting, watch)?),
+        };
     }
     if let Some(centre) = found.lasting.or(found.first) {
         bisect.window = window(&plan, &mut lens, centre, options)?;

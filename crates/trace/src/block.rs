@@ -461,19 +461,12 @@ impl BlockDecoder {
             }
             let (range, frames) = &head.tables[id];
             let wanted = asked.columns(schema);
-            let parts = match wanted {
-                None => vec![range.clone()],
-                Some(wanted) => ranges_of_columns(range.start, frames, schema, wanted),
-            };
-            let table_bytes = match &parts[..] {
-                _ if whole => &first_bytes[at(range.start)..at(range.end)],
-                [part] => bytes.at(part.clone(), &mut buffers.table)?,
-                parts => {
-                    buffers.gathered.clear();
-                    for part in parts {
-                        buffers.gathered.extend_from_slice(bytes.at(part.clone(), &mut buffers.table)?);
-                    }
-                    &buffers.gathered
+            let table_bytes = match wanted {
+                None if whole => &first_bytes[at(range.start)..at(range.end)],
+                None => bytes.at(range.clone(), &mut buffers.table)?,
+                Some(wanted) => {
+                    let parts = ranges_of_columns(range.start, frames, schema, wanted);
+                    gather(bytes, &parts, &mut buffers.table, &mut buffers.gathered)?
                 }
             };
             let mut decoder = TableDecoder {
@@ -515,6 +508,23 @@ fn ranges_of_columns(mut at: u64, frames: &[Frame], schema: &TableSchema, wanted
         }
     }
     ranges
+}
+
+/// The bytes at some ranges, one after another.
+fn gather<'a>(
+    bytes: &'a impl BlockBytes,
+    ranges: &[Range<u64>],
+    one: &'a mut Vec<u8>,
+    all: &'a mut Vec<u8>,
+) -> Result<&'a [u8], Error> {
+    if let [range] = ranges {
+        return bytes.at(range.clone(), one);
+    }
+    all.clear();
+    for range in ranges {
+        all.extend_from_slice(bytes.at(range.clone(), one)?);
+    }
+    Ok(all)
 }
 
 struct TableDecoder<'a> {

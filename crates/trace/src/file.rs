@@ -292,7 +292,7 @@ impl<S: Source> SegmentDigests<'_, S> {
     /// Those from one of the segment's ticks on, of which the first is 0: one at least, and not always all.
     ///
     /// # Errors
-    /// The digests cannot be read, or are not what they were when they were checked.
+    /// The digests cannot be read; [`ErrorKind::Changed`] if they are not what they were when they were checked.
     ///
     /// # Panics
     /// If the segment has no such tick, or those of a much later one were asked for before.
@@ -347,8 +347,7 @@ impl<S: Source> SegmentDigests<'_, S> {
                 let from_end = usize::try_from(self.hashed - number).expect("a segment has few pieces");
                 let before = self.checked.len().checked_sub(from_end).expect("ticks ascend");
                 if self.checked[before] != XxHash3_64::oneshot(&buffer) {
-                    let rule = "the tick digests are not what they were a moment ago: the file was changed";
-                    return Err(Error::damaged(self.range(number).start, rule).in_file(&trace.name));
+                    return Err(written_to(&trace.name));
                 }
             }
             self.hash(number, &buffer);
@@ -423,12 +422,15 @@ impl Trace<File> {
     /// [`ErrorKind::Changed`] if it was written to.
     pub fn check_unchanged(&self) -> Result<(), Error> {
         if self.stamp.is_some_and(|stamp| Stamp::of(&self.source, &self.name).ok() != Some(stamp)) {
-            let rule =
-                "the file was written to while it was read, so nothing can be said of it; try again when it rests";
-            return Err(Error::new(ErrorKind::Changed, format!("{}: {rule}", self.name.display())));
+            return Err(written_to(&self.name));
         }
         Ok(())
     }
+}
+
+fn written_to(name: &Path) -> Error {
+    let rule = "the file was written to while it was read, so nothing can be said of it; try again when it rests";
+    Error::new(ErrorKind::Changed, format!("{}: {rule}", name.display()))
 }
 
 impl Stamp {
