@@ -1,11 +1,10 @@
 //! Runs whose tick numbers do not line up: which ticks stand for each other, by what both did.
 //!
-//! Each run has anchors: ticks that something tells apart. Anchors with the same content are matched in their order, with
-//! as few left over as can be; from a matched pair on, ticks are paired one by one until the next. What is left over before
-//! that is skipped, and told. Draws and inputs must match several times in a row to count. So a run that starts late, or
-//! has a frame in which nothing happened, can be compared with one that does not.
+//! Each run has anchors: ticks that something tells apart. Anchors with the same content are matched (`anchors.rs`); from a
+//! matched pair on, ticks are paired one by one until the next. What is left over before that is skipped, and told. Draws
+//! and inputs must match several times in a row to count. So a run that starts late, or has a frame in which nothing
+//! happened, can be compared with one that does not.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,12 +17,10 @@ use serde::Serialize;
 use twox_hash::XxHash3_64;
 
 use crate::Error;
+use crate::anchors::{Anchor, matches};
 use crate::report::{Skipped, SkippedRun};
-use crate::sequence::{Aligned, align};
 use crate::ticks::Stretch;
 
-/// Anchors of both runs among which matches are looked for at a time.
-const WINDOW: usize = 4096;
 /// Stretches and skipped runs that a report lists.
 const LISTED: usize = 100;
 
@@ -124,14 +121,6 @@ pub struct PairedRun {
     pub ticks: u64,
 }
 
-/// A tick that something tells apart.
-#[derive(Clone, Copy, Debug)]
-struct Anchor {
-    /// How many ticks of its run are before it.
-    ordinal: u64,
-    key: u64,
-}
-
 /// What pairing by anchors gave.
 #[derive(Debug)]
 pub(crate) struct Paired {
@@ -153,8 +142,7 @@ pub(crate) fn pair<R: Source, C: Source>(
     watch: &dyn Watch,
 ) -> Result<Paired, Error> {
     let (a, b) = (anchors(reference, by, watch)?, anchors(candidate, by, watch)?);
-    let keys = |anchors: &[Anchor]| anchors.iter().map(|anchor| anchor.key).collect::<Vec<u64>>();
-    let matched = confirmed(matches(&keys(&a), &keys(&b)), by.confirmed_by());
+    let matched = confirmed(matches(&a, &b, watch)?, by.confirmed_by());
     let (a_ticks, b_ticks) = (reference.index().ticks(), candidate.index().ticks());
     let counts = Anchors { reference: a.len() as u64, candidate: b.len() as u64, matched: matched.len() as u64 };
     let mut builder = Builder::default();
@@ -292,35 +280,6 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// Which anchors of `a` match which of `b`, both ascending.
-fn matches(a: &[u64], b: &[u64]) -> Vec<(usize, usize)> {
-    let mut matched = Vec::new();
-    let (mut x, mut y) = (0, 0);
-    while x < a.len() && y < b.len() {
-        if a[x] == b[y] {
-            matched.push((x, y));
-            (x, y) = (x + 1, y + 1);
-            continue;
-        }
-        let (near_a, near_b) = (&a[x..a.len().min(x + WINDOW)], &b[y..b.len().min(y + WINDOW)]);
-        let found = align(near_a, near_b).into_iter().filter_map(|step| match step {
-            Aligned::Same(i, j) => Some((x + i, y + j)),
-            _ => None,
-        });
-        let before = matched.len();
-        matched.extend(found);
-        match matched.last().filter(|_| matched.len() > before) {
-            Some(&(i, j)) => (x, y) = (i + 1, j + 1),
-            // Nothing near matches: go on where something does that both have once.
-            None => match next_unique(&a[x..], &b[y..]) {
-                Some((i, j)) => (x, y) = (x + i, y + j),
-                None => break,
-            },
-        }
-    }
-    matched
-}
-
 /// Those matches that are borne out: by others right after one another, or by following on from the one before. A run whose
 /// generator is a few draws ahead meets single ticks of the other by chance, and a divergence must not be skipped away so.
 fn confirmed(matched: Vec<(usize, usize)>, least: usize) -> Vec<(usize, usize)> {
@@ -332,20 +291,6 @@ fn confirmed(matched: Vec<(usize, usize)>, least: usize) -> Vec<(usize, usize)> 
         }
     }
     kept
-}
-
-/// The first key of `b` that each of the two has exactly once, and where.
-fn next_unique(a: &[u64], b: &[u64]) -> Option<(usize, usize)> {
-    let mut seen: HashMap<u64, (u32, u32, usize)> = HashMap::new();
-    for (at, key) in a.iter().enumerate() {
-        let entry = seen.entry(*key).or_insert((0, 0, at));
-        entry.0 += 1;
-    }
-    b.iter().for_each(|key| {
-        seen.entry(*key).and_modify(|entry| entry.1 += 1);
-    });
-    let mut places = b.iter().enumerate();
-    places.find_map(|(j, key)| seen.get(key).filter(|(a, b, _)| (*a, *b) == (1, 1)).map(|&(_, _, i)| (i, j)))
 }
 
 /// The anchors of a run.

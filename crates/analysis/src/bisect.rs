@@ -15,8 +15,8 @@ use crate::episodes::EpisodeTracker;
 use crate::lens::Lens;
 use crate::plan::Plan;
 use crate::report::{
-    Compared, Ends, LossReport, Mismatch, PolicyReport, Reason, ReasonCode, Traces, Verdict, channel_names,
-    optional_tick, tick_number,
+    Compared, Ends, LossReport, Mismatch, PolicyReport, Reason, Traces, Verdict, channel_names, optional_tick,
+    tick_number,
 };
 use crate::ticks::{PairedTick, Suspects};
 
@@ -140,15 +140,9 @@ pub fn bisect<R: Source, C: Source>(
     if let Some(centre) = found.lasting.or(found.first) {
         bisect.window = window(&plan, &mut lens, centre, options)?;
     }
-    bisect.verdict = match (&bisect.first_mismatch, bisect.compared.values) {
-        (Some(_), _) => Verdict::Diverged,
-        (None, Some(_)) => Verdict::Equal,
-        (None, None) => {
-            let (what, reference, candidate) = (None, None, None);
-            bisect.reasons.push(Reason { code: ReasonCode::NothingCompared, what, reference, candidate });
-            Verdict::NotComparable
-        }
-    };
+    let (verdict, reason) = plan.verdict(bisect.first_mismatch.is_some(), &bisect.compared);
+    bisect.verdict = verdict;
+    bisect.reasons.extend(reason);
     Ok(bisect)
 }
 

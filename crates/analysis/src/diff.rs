@@ -12,7 +12,7 @@ use crate::episodes::EpisodeTracker;
 use crate::lens::Lens;
 use crate::plan::Plan;
 use crate::policy::Policy;
-use crate::report::{ChannelReport, DiffReport, FirstOfChannel, Reason, ReasonCode, Verdict};
+use crate::report::{ChannelReport, DiffReport, FirstOfChannel};
 use crate::ticks::{PairedTick, Suspects};
 
 /// How to compare.
@@ -28,7 +28,8 @@ pub struct DiffOptions {
     pub policy: Policy,
     /// By what ticks are paired.
     pub align: Align,
-    /// Whether ticks that only one run has, at either end, are a difference.
+    /// Whether ticks that only one run has, at either end, are a difference. Where ticks are paired by anchors, two runs are not
+    /// comparable then that have others without a partner than those before the first pair.
     pub whole: bool,
     /// Most episodes to list.
     pub episodes: usize,
@@ -81,19 +82,9 @@ pub(crate) fn diff_and_tell<R: Source, C: Source>(
     let differences = walk.behaviour(told, watch)?;
     walk.diagnostics(watch)?;
     walk.finish(&mut report, watch)?;
-    report.verdict = match (report.first_mismatch.is_some(), report.compared.values) {
-        (true, _) => Verdict::Diverged,
-        (false, Some(_)) => Verdict::Equal,
-        (false, None) => {
-            report.reasons.push(Reason {
-                code: ReasonCode::NothingCompared,
-                what: None,
-                reference: None,
-                candidate: None,
-            });
-            Verdict::NotComparable
-        }
-    };
+    let (verdict, reason) = plan.verdict(report.first_mismatch.is_some(), &report.compared);
+    report.verdict = verdict;
+    report.reasons.extend(reason);
     Ok((report, differences))
 }
 
@@ -106,6 +97,8 @@ struct Walk<'a, R, C> {
     all: EpisodeTracker,
     channels: Vec<ChannelWalk>,
     first: Option<PairedTick>,
+    /// Ticks whose rows were read because their digests say nothing, or that they differ.
+    by_rows: u64,
 }
 
 struct ChannelWalk {
@@ -134,6 +127,7 @@ impl<'a, R: Source, C: Source> Walk<'a, R, C> {
             all: tracker(options.episodes),
             channels: plan.rules.channels.iter().map(channel).collect(),
             first: None,
+            by_rows: 0,
         }
     }
 
@@ -143,6 +137,7 @@ impl<'a, R: Source, C: Source> Walk<'a, R, C> {
         let mut differences = Vec::new();
         let mut suspects = Suspects::new(self.reference, self.candidate, &plan.pairing, plan.digests_compare);
         while let Some(at) = suspects.next(watch)? {
+            self.by_rows += u64::from(at.reference.is_some() && at.candidate.is_some());
             let differing = self.lens.differing(at)?;
             if differing == ChannelSet::EMPTY {
                 continue;
@@ -195,6 +190,7 @@ impl<'a, R: Source, C: Source> Walk<'a, R, C> {
         if let Some(lasting) = lasting {
             report.first_sustained = Some(self.lens.mismatch(lasting, watch)?);
         }
+        report.compared.by_rows = Some(self.by_rows);
         report.channels = self.channels.into_iter().map(ChannelWalk::finish).collect();
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! of the JSON contract; doors print them.
 
 mod align;
+mod anchors;
 mod bisect;
 mod cause;
 mod certificate;

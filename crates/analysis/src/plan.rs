@@ -36,9 +36,9 @@ impl Plan {
         options: &DiffOptions,
         watch: &dyn Watch,
     ) -> Result<Plan, Error> {
-        if options.whole && options.align != Align::Tick {
+        if options.whole && options.align != Align::Tick && options.window != Window::ALL {
             return Err(Error::policy(format!(
-                "what one run alone has is told when ticks are paired by {}, and is no difference: leave out --whole",
+                "ticks that are paired by {} have a partner or none in all of the two runs: leave out --whole or --ticks",
                 options.align
             )));
         }
@@ -139,6 +139,34 @@ impl Plan {
             let inside = index.loss.iter().filter(|loss| loss.touches(first, last));
             self.reasons.extend(inside.map(|loss| loss_inside(loss, is_reference)));
         }
+    }
+
+    /// The verdict on what was compared, with the reason where none can be given.
+    pub(crate) fn verdict(&self, differs: bool, compared: &Compared) -> (Verdict, Option<Reason>) {
+        let nothing = Reason { code: ReasonCode::NothingCompared, what: None, reference: None, candidate: None };
+        match compared.values {
+            _ if differs => (Verdict::Diverged, None),
+            None => (Verdict::NotComparable, Some(nothing)),
+            Some(_) => match self.left_over().filter(|_| compared.whole) {
+                Some(reason) => (Verdict::NotComparable, Some(reason)),
+                None => (Verdict::Equal, None),
+            },
+        }
+    }
+
+    /// Ticks from the first pair on that have no partner, where ticks are paired by anchors.
+    fn left_over(&self) -> Option<Reason> {
+        let alignment = self.alignment.as_ref()?;
+        let reference = alignment.skipped.reference + self.ends.reference_only.after;
+        let candidate = alignment.skipped.candidate + self.ends.candidate_only.after;
+        let (what, text) = (Some(alignment.by.clone()), |ticks: u64| Some(ticks.to_string()));
+        let code = ReasonCode::LeftOver;
+        (reference + candidate > 0).then(|| Reason {
+            code,
+            what,
+            reference: text(reference),
+            candidate: text(candidate),
+        })
     }
 
     /// Whether other tick digests mean that something differs that is compared: everything is, bit for bit.

@@ -98,6 +98,8 @@ pub enum ReasonCode {
     LossInside,
     /// There was no value to compare.
     NothingCompared,
+    /// Ticks that were to have a partner, all of them, have none.
+    LeftOver,
 }
 
 /// One difference, and why.
@@ -240,6 +242,9 @@ pub struct Compared {
     pub whole: bool,
     /// Ticks that were compared.
     pub ticks: u64,
+    /// Those of them whose rows were read; of all others the digests are equal, and the rows were not read. `None` where the
+    /// work stops at the first bad tick.
+    pub by_rows: Option<u64>,
     /// Rows of the reference in those ticks.
     pub rows: u64,
     /// Values in those rows, keys and lists counted as one each; `None` when there was nothing.
@@ -403,6 +408,10 @@ pub struct TraceFacts {
     pub first_tick: Option<u32>,
     /// Its last tick.
     pub last_tick: Option<u32>,
+    /// The channels that it declares, in causal order.
+    #[serde(serialize_with = "channel_names")]
+    #[schemars(with = "Vec<String>")]
+    pub channels: Vec<Channel>,
 }
 
 impl TraceFacts {
@@ -420,6 +429,7 @@ impl TraceFacts {
             ticks: index.ticks(),
             first_tick: index.tick_range().map(|(first, _)| first.0),
             last_tick: index.tick_range().map(|(_, last)| last.0),
+            channels: trace.layout().channels().iter().collect(),
         }
     }
 }

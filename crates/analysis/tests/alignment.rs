@@ -110,6 +110,20 @@ fn a_late_start_is_aligned_by_everything() {
 }
 
 #[test]
+fn anchors_that_recur_are_matched_in_as_few_stretches_as_can_be() {
+    let mut reference = run(100);
+    for (at, moment) in reference.iter_mut().enumerate() {
+        let hit = |&(_, tick): &(u32, usize)| tick == at;
+        moment.level = [(1, 0), (1, 4), (2, 10), (3, 20), (4, 30)].iter().find(|pair| hit(pair)).map(|of| of.0);
+    }
+    // As many match when the reference's first is the candidate's first, but then ticks 1 to 3 have no partner.
+    let report = compare(&reference, &reference[3..], "event:level");
+    let alignment = report.alignment.unwrap();
+    assert_eq!((report.verdict, report.compared.ticks, alignment.stretches), (Verdict::Equal, 97, 1));
+    assert_eq!((alignment.anchors.matched, alignment.skipped), (4, cdt_analysis::Skipped::default()));
+}
+
+#[test]
 fn lag_frames_are_skipped_and_told() {
     let reference = run(400);
     let mut candidate = reference.clone();
@@ -125,6 +139,35 @@ fn lag_frames_are_skipped_and_told() {
         assert_eq!(report.episodes.counts.sustained + report.episodes.counts.open, 0, "{align}");
     }
     assert_eq!(compare(&reference, &candidate, "rng").verdict, Verdict::Equal);
+}
+
+#[test]
+fn who_asks_for_whole_runs_is_told_of_ticks_without_a_partner() {
+    let reference = run(400);
+    let mut lagging = reference.clone();
+    lagging.insert(253, lag(&lagging[252]));
+    let whole = DiffOptions { whole: true, ..by("rng") };
+    let verdict = |candidate: &[Moment], options: &DiffOptions| {
+        let (reference, candidate) = (record(&reference), record(candidate));
+        let report = diff(&reference, &candidate, options, &Unwatched).unwrap();
+        let options =
+            cdt_analysis::BisectOptions { diff: options.clone(), before: 1, after: 1, command: String::new() };
+        let bisected = bisect(&reference, &candidate, &options, &Unwatched).unwrap();
+        assert_eq!((bisected.verdict, &bisected.reasons), (report.verdict, &report.reasons));
+        let of = |reason: &cdt_analysis::Reason| (reason.code, reason.reference.clone(), reason.candidate.clone());
+        (report.verdict, report.reasons.first().map(of))
+    };
+    let left_over = |reference: &str, candidate: &str| {
+        let sides = (Some(reference.to_owned()), Some(candidate.to_owned()));
+        (Verdict::NotComparable, Some((ReasonCode::LeftOver, sides.0, sides.1)))
+    };
+    assert_eq!(verdict(&lagging, &by("rng")), (Verdict::Equal, None));
+    assert_eq!(verdict(&lagging, &whole), left_over("0", "1"));
+    assert_eq!(verdict(&reference[..390], &whole), left_over("10", "0"));
+    // A late start is what ticks are aligned for.
+    assert_eq!(verdict(&reference[13..], &whole), (Verdict::Equal, None));
+    lagging[300].score += 1;
+    assert_eq!(verdict(&lagging, &whole), (Verdict::Diverged, None));
 }
 
 #[test]

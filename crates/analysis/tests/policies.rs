@@ -358,9 +358,10 @@ fn digests_have_no_tolerance() {
 }
 
 #[test]
-fn ends_are_not_compared_where_ticks_are_aligned() {
+fn a_window_has_no_ends_where_ticks_are_aligned() {
     let trace = open(write_full(20, 1, Options::LIVE));
-    let options = DiffOptions { align: Align::Rng, whole: true, ..DiffOptions::default() };
+    let window = "2..9".parse().unwrap();
+    let options = DiffOptions { align: Align::Rng, whole: true, window, ..DiffOptions::default() };
     assert!(diff(&trace, &trace, &options, &Unwatched).unwrap_err().to_string().contains("--whole"));
 }
 

@@ -66,6 +66,9 @@ fn equal_runs_have_a_certificate() {
     assert_eq!(report.verdict, Verdict::Equal);
     assert_eq!((report.compared.ticks, report.compared.rows), (1_000, 1_000 + 12_000));
     assert_eq!(report.compared.values.unwrap().get(), 1_000 * 2 + 12_000 * 5);
+    // Their digests are equal, so none was read.
+    assert_eq!(report.compared.by_rows, Some(0));
+    assert_eq!(planted(1_000, |tick, plain| plain.score += u32::from(tick >= 990)).compared.by_rows, Some(10));
     assert!(report.compared.never_changed.is_empty());
     let never: Vec<&str> = report.compared.never_compared.iter().map(|entry| entry.what.as_str()).collect();
     assert_eq!(never, ["step", "rng", "calls", "checkpoint", "timing", "events", "memory"]);

@@ -191,7 +191,7 @@ pub struct Comparison {
     /// The run under test.
     pub candidate: PathBuf,
     /// Only these ticks; the end is exclusive.
-    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
+    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true, allow_hyphen_values = true)]
     pub ticks: Window,
     /// Only these channels, by commas: step, rng, calls, state, entities, checkpoint, timing, events, memory.
     #[arg(long, value_name = "LIST", value_parser = channels)]
@@ -199,7 +199,8 @@ pub struct Comparison {
     /// Ticks that a difference must last to be sustained.
     #[arg(long, value_name = "TICKS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub sustain: u32,
-    /// Take ticks that only one run has, before or after the other's, for a difference.
+    /// Take ticks that only one run has, before or after the other's, for a difference. With --align: equal is only what has no
+    /// tick without a partner from the first pair on.
     #[arg(long)]
     pub whole: bool,
     /// What to leave out, what may be a little off, and why: a TOML file, see docs/policies.md.
@@ -318,7 +319,7 @@ pub struct Entity {
     /// KIND:SLOT, KIND:SLOT:GENERATION, or a path as reports have it.
     pub entity: EntityName,
     /// Only these ticks; the end is exclusive.
-    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
+    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true, allow_hyphen_values = true)]
     pub ticks: Window,
     /// Print the report as JSON.
     #[arg(long)]
@@ -389,7 +390,7 @@ pub struct Query {
     /// The query, one SQL statement.
     pub sql: Option<String>,
     /// Only rows of these ticks; the end is exclusive.
-    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
+    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true, allow_hyphen_values = true)]
     pub ticks: Window,
     /// How to write the rows.
     #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
@@ -460,7 +461,7 @@ pub struct Export {
     #[arg(long, value_name = "NAME")]
     pub table: Vec<String>,
     /// Only these ticks; the end is exclusive. Not of jsonl.
-    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true)]
+    #[arg(long, value_name = "A..B", default_value = "..", hide_default_value = true, allow_hyphen_values = true)]
     pub ticks: Window,
     /// Replace files that stand there.
     #[arg(short, long)]
@@ -525,7 +526,8 @@ impl FromStr for EntityName {
 
     fn from_str(text: &str) -> Result<EntityName, String> {
         let refuse = || {
-            format!("an entity reads like creature:7, creature:7:2 or entities.creature[slot=7,gen=2], not {text:?}")
+            let rule = "an entity reads like creature:7, creature:7:2 or entities.creature[slot=7,gen=2]";
+            format!("{rule} (slots and generations go from 0 to {}), not {text:?}", u32::MAX)
         };
         let number = |text: &str| text.parse::<u32>().map_err(|_| refuse());
         if let Some((kind, rest)) = text.split_once("[slot=") {

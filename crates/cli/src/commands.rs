@@ -48,6 +48,12 @@ fn open(path: &Path) -> Result<Trace, Failure> {
     Ok(Trace::open(path)?)
 }
 
+/// What was made of traces, or why it was not, unless one of them was written to meanwhile: then that is all there is to say.
+fn settled<T, E: Into<Failure>>(traces: &[&Trace], made: Result<T, E>) -> Result<T, Failure> {
+    traces.iter().try_for_each(|trace| trace.check_unchanged())?;
+    made.map_err(E::into)
+}
+
 /// The reports that are made here, for their schemas.
 #[cfg(test)]
 pub mod reports {

@@ -11,7 +11,7 @@ use crate::exit::Failure;
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless `NO_COLOR` is set or the terminal is a dumb one.
     Auto,
     /// Always.
     Always,
@@ -47,7 +47,8 @@ impl Terminal {
     pub fn new(color: Color) -> Terminal {
         let is_terminal = io::stdout().is_terminal();
         #[expect(clippy::disallowed_methods, reason = "a door may read the environment")]
-        let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let variable = |name| std::env::var_os(name).unwrap_or_default();
+        let forbidden = !variable("NO_COLOR").is_empty() || variable("TERM") == "dumb";
         let color = match color {
             Color::Auto => is_terminal && !forbidden,
             Color::Always => true,

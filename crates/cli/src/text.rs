@@ -20,16 +20,22 @@ impl<'a> Page<'a> {
         Page { terminal, text: String::new() }
     }
 
-    /// A line as it is, but for what would move the cursor: traces and captures hold text of others.
+    /// A line. Traces, captures and paths hold text of others: what would steer a terminal is escaped.
     pub fn line(&mut self, text: &str) {
         self.text.push_str(&clean(text));
         self.text.push('\n');
     }
 
+    /// A line of which a part is marked.
+    pub fn marked(&mut self, before: &str, (mark, text): (Mark, &str), after: &str) {
+        self.text.push_str(&clean(before));
+        self.text.push_str(&self.terminal.mark(mark, &clean(text)));
+        self.line(after);
+    }
+
     /// A marked line, and an empty one.
     pub fn headline(&mut self, mark: Mark, text: &str) {
-        let text = self.terminal.mark(mark, text);
-        self.line(&text);
+        self.marked("", (mark, text), "");
         self.line("");
     }
 
@@ -37,6 +43,7 @@ impl<'a> Page<'a> {
     pub fn field(&mut self, label: &str, text: &str) {
         let padded = format!("  {label:<width$}", width = LABEL - 2);
         let indent = " ".repeat(LABEL);
+        let text = &*clean(text);
         let lines: Vec<String> = match self.terminal.width() {
             Some(width) => {
                 let options = textwrap::Options::new(width.saturating_sub(LABEL).max(20)).break_words(false);
@@ -45,9 +52,13 @@ impl<'a> Page<'a> {
             None => vec![text.to_owned()],
         };
         for (index, line) in lines.iter().enumerate() {
-            let lead = if index == 0 { self.terminal.mark(Mark::Faint, &padded) } else { indent.clone() };
-            let line = format!("{lead}{line}");
-            self.line(line.trim_end());
+            if index > 0 {
+                self.line(format!("{indent}{line}").trim_end());
+            } else if line.is_empty() {
+                self.marked("", (Mark::Faint, padded.trim_end()), "");
+            } else {
+                self.marked("", (Mark::Faint, &padded), line.trim_end());
+            }
         }
     }
 
@@ -66,7 +77,8 @@ impl<'a> Page<'a> {
     /// A table.
     pub fn table(&mut self, header: &[String], rows: &[Vec<String>]) {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
+        let cells = |row: &[String]| row.iter().map(|cell| clean(cell).into_owned()).collect::<Vec<String>>();
+        table.load_style(presets::NOTHING).set_header(cells(header)).add_rows(rows.iter().map(|row| cells(row)));
         if let Some(width) = self.terminal.width() {
             table.set_content_arrangement(ContentArrangement::Dynamic);
             table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
@@ -81,33 +93,43 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Text without control characters, which are shown as escapes. Of escape sequences only colours are left.
+/// Text without control characters and without those that turn the direction of writing, which are shown as escapes.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    // U+202A to U+202E and U+2066 to U+2069 (Unicode Standard Annex 9): with them a line can be made to read otherwise than it is.
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let is_parameter = |c: char| c.is_ascii_digit() || c == ';';
-        let color =
-            rest.strip_prefix("\x1b[").and_then(|after| after.trim_start_matches(is_parameter).strip_prefix('m'));
-        let taken = color.map_or(next.len_utf8(), |after| rest.len() - after.len());
-        if color.is_some() || !next.is_control() {
-            out.push_str(&rest[..taken]);
+    for c in text.chars() {
+        if steers(c) {
+            out.extend(c.escape_default());
         } else {
-            out.extend(next.escape_default());
+            out.push(c);
         }
-        rest = &rest[taken..];
     }
     Cow::Owned(out)
 }
 
-/// A word as a shell takes it.
+/// A word as a shell takes it. Control characters are written as in ANSI-C quoting (POSIX 2024, 2.2.4), which survives being
+/// printed.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
+    } else if word.contains(char::is_control) {
+        let mut out = String::from("$'");
+        for c in word.chars() {
+            match c {
+                '\'' | '\\' => out.extend(['\\', c]),
+                // Three octal digits a byte: a digit that follows is not taken for another one.
+                _ if c.is_control() => {
+                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| out.push_str(&format!("\\{byte:03o}")));
+                }
+                _ => out.push(c),
+            }
+        }
+        out + "'"
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
@@ -146,14 +168,14 @@ mod tests {
     fn text_of_others_moves_no_cursor() {
         assert_eq!(clean("plain, ünïcode"), "plain, ünïcode");
         assert_eq!(clean("a\nHEALTHY\x1b[2J\x1b]0;t\x07"), "a\\nHEALTHY\\u{1b}[2J\\u{1b}]0;t\\u{7}");
-        assert_eq!(clean("\x1b[1;31mred\x1b[0m"), "\x1b[1;31mred\x1b[0m");
+        assert_eq!(clean("\x1b[8mhidden\u{202e}txet"), "\\u{1b}[8mhidden\\u{202e}txet");
     }
 
     #[test]
     fn words_are_quoted_where_a_shell_needs_it() {
         assert_eq!(
-            [quoted("a.cdt"), quoted("a b"), quoted("it's"), quoted("")],
-            ["a.cdt", "'a b'", r"'it'\''s'", "''"]
+            [quoted("a.cdt"), quoted("a b"), quoted("it's"), quoted(""), quoted("it's\n1\u{85}")],
+            ["a.cdt", "'a b'", r"'it'\''s'", "''", r"$'it\'s\0121\302\205'"]
         );
     }
 }

@@ -16,6 +16,9 @@ static FORGOTTEN: AtomicU64 = AtomicU64::new(0);
 /// Whether files get their names.
 static IS_NAMING: AtomicBool = AtomicBool::new(false);
 
+/// Interrupts that follow one another more quickly than somebody types are one: `timeout` of the GNU coreutils signals both the
+/// process and its group.
+const ONE: Duration = Duration::from_millis(200);
 /// How long work may take to stop.
 const GRACE: Duration = Duration::from_secs(5);
 /// Work shorter than this shows no bar.
@@ -25,7 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// for a pipe, is ended with this exit code: at the second Ctrl-C, or after a while.
 pub fn catch_interrupts(exit: Exit) {
     // Without a handler Ctrl-C ends the process at once; then a `.partial` file may stay, which the next writer names.
+    let mut last: Option<Instant> = None;
     let _ = ctrlc::set_handler(move || {
+        #[expect(clippy::disallowed_methods, reason = "a door may ask the clock")]
+        let now = Instant::now();
+        if last.replace(now).is_some_and(|last| now - last < ONE) {
+            return;
+        }
         let this = INTERRUPTS.fetch_add(1, Ordering::Relaxed) + 1;
         if this - FORGOTTEN.load(Ordering::Relaxed) > 1 {
             leave(exit);
@@ -43,8 +52,7 @@ pub fn catch_interrupts(exit: Exit) {
 #[expect(clippy::disallowed_methods, reason = "nothing else ends a thread that waits for a pipe")]
 fn leave(exit: Exit) {
     if !IS_NAMING.load(Ordering::Relaxed) {
-        let message =
-            "cdt: stopped while it waited; a file that ends in .partial or .recovering may stay, which --force clears";
+        let message = "cdt: broken off; a file that ends in .partial or .recovering may stay, which --force clears";
         let _ = writeln!(std::io::stderr(), "{message}");
         std::process::exit(exit.code().into());
     }

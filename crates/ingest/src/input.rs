@@ -94,6 +94,11 @@ impl Input {
         let mut reader = BufReader::with_capacity(BUFFER, counting);
         reader.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut start).map_err(refuse)?;
         let compressed = start == ZSTD_MAGIC;
+        if cdt_trace::MAGIC.starts_with(&start) && !start.is_empty() {
+            let rule =
+                "this is a trace already; `cdt info` shows it, `cdt export --format jsonl` makes a capture of it";
+            return Err(Error::new(ErrorKind::Capture, format!("{name}: {rule}")));
+        }
         let whole = io::Cursor::new(start).chain(reader);
         let reader: Box<dyn BufRead> = if compressed {
             let decoder = zstd::stream::read::Decoder::with_buffer(whole).map_err(refuse)?;

@@ -39,8 +39,12 @@ impl FromStr for Window {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Window, String> {
-        let refuse =
-            || format!("a window of ticks reads like 100..200, ..200 or 100.. (the end is exclusive), not {text:?}");
+        let refuse = || {
+            format!(
+                "a window of ticks reads like 100..200, ..200 or 100.. (the end is exclusive; ticks go from 0 to {}), not {text:?}",
+                u32::MAX
+            )
+        };
         let (start, end) = text.split_once("..").ok_or_else(refuse)?;
         let number = |text: &str| text.parse().map(Tick).map_err(|_| refuse());
         let start = if start.is_empty() { Tick(0) } else { number(start)? };

@@ -15,7 +15,7 @@ use cdt_projections::{Window, row_values};
 use cdt_schema::{ChannelSet, TableId};
 use cdt_testkit::surgery::sections;
 use cdt_testkit::{plain_layout, write_full, write_plain};
-use cdt_trace::{Encoding, Options, Source, Trace, Unwatched, Watch};
+use cdt_trace::{Encoding, NewFile, Options, Source, Trace, Unwatched, Watch};
 use polars::prelude::{DataType, IpcReader, ParquetReader, SerReader};
 
 /// A trace in memory that counts the bytes that are read of it.
@@ -317,13 +317,15 @@ fn files_of_a_query_have_large_integers_as_decimals_and_exports_as_declared() {
 
     let folder = tempfile::tempdir().unwrap();
     let export = TableExport {
-        tables: vec!["state".to_owned()],
+        // Who asks twice gets it once.
+        tables: vec!["state".to_owned(), "state".to_owned()],
         window: Window::ALL,
         format: RowFormat::Parquet,
         destination: TableDestination::Folder(folder.path().to_owned()),
         overwrite: false,
     };
-    let (exported, _) = export_tables(&trace, &export, &Unwatched).unwrap();
+    let (exported, files) = export_tables(&trace, &export, &Unwatched).unwrap();
+    NewFile::publish_all(files).unwrap();
     let file = std::fs::read(&exported[0].path).unwrap();
     let state = ParquetReader::new(Cursor::new(file)).finish().unwrap();
     assert_eq!(state.column("tick").unwrap().dtype(), &DataType::UInt32);

@@ -40,6 +40,7 @@ pub use index::{BlockEntry, Opening, TickRun, TraceIndex};
 pub use meta::{Loss, LossKind, Meta, Producer, Program, Run};
 pub use new_file::NewFile;
 pub use recover::{Recovered, Recovery, recover};
+pub use section::MAGIC;
 pub use splice::{Spliced, splice};
 pub use summary::{BlockSummary, Change, Summarizer, Totals, diagnostic_channels};
 pub use watch::{Unwatched, Watch};

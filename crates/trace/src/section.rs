@@ -10,7 +10,7 @@ use twox_hash::XxHash3_64;
 use crate::{Error, ErrorKind, FORMAT_VERSION};
 
 /// First bytes of every trace. A byte above 127, CR LF, Ctrl-Z and LF show a file that was mangled as text.
-pub(crate) const MAGIC: [u8; 8] = *b"\x89CDT\r\n\x1a\n";
+pub const MAGIC: [u8; 8] = *b"\x89CDT\r\n\x1a\n";
 /// Last bytes of every finished trace.
 pub(crate) const END_MAGIC: [u8; 8] = *b"CDT-END\n";
 /// Magic, version, and four zero bytes.

@@ -6,7 +6,7 @@ use std::path::Path;
 use cdt_analysis::{Bisect, BisectOptions, Verdict, WindowTick};
 use cdt_trace::NewFile;
 
-use super::{diff, open};
+use super::{diff, open, settled};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -25,10 +25,7 @@ pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure>
     };
     let report = {
         let bar = Bar::new("comparing");
-        let report = cdt_analysis::bisect(&reference, &candidate, &options, &bar)?;
-        reference.check_unchanged()?;
-        candidate.check_unchanged()?;
-        report
+        settled(&[&reference, &candidate], cdt_analysis::bisect(&reference, &candidate, &options, &bar))?
     };
     let next = diff::command("focus", &args.comparison);
     if let Some(folder) = &args.out {
@@ -76,9 +73,7 @@ fn page(report: &Bisect, next: &str, terminal: &Terminal) -> String {
         }
         (Verdict::Diverged, None) => page.headline(Mark::Unsure, "NO BAD TICK: every difference healed"),
     }
-    for reason in &report.reasons {
-        page.field("reason", &diff::reason_text(reason));
-    }
+    diff::reasons(&mut page, &report.reasons, &report.traces);
     diff::mismatches(&mut page, report.first_mismatch.as_ref(), report.first_sustained.as_ref());
     if report.healed_before > 0 {
         page.field("healed", &format!("{} before it", counted(report.healed_before, "differing tick")));

@@ -10,7 +10,7 @@ use super::run;
 use crate::args::{Args, Demo};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
-use crate::text::quoted;
+use crate::text::{clean, quoted};
 
 /// What two versions of rapier2d made of the same sixty boxes; `traces/demo/README.md` says how.
 const CAPTURES: [(&str, &[u8]); 2] = [
@@ -71,7 +71,7 @@ pub fn demo(args: &Demo, terminal: &Terminal) -> Result<Exit, Failure> {
 /// Prints a command and runs it; another exit code than the expected one ends the demo.
 fn step(words: &[&str], expected: Exit, terminal: &Terminal) -> Result<(), Failure> {
     let line = format!("cdt {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
-    terminal.print(&format!("\n{}\n", terminal.mark(Mark::Strong, &format!("$ {line}"))))?;
+    terminal.print(&format!("\n{}\n", terminal.mark(Mark::Strong, &clean(&format!("$ {line}")))))?;
     let args = Args::try_parse_from(std::iter::once("cdt").chain(words.iter().copied()))
         .map_err(|error| Failure(format!("the demo's own command does not parse: {line}: {error}")))?;
     let exit = run(&args.command, terminal)?;

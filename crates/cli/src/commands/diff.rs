@@ -1,13 +1,16 @@
 //! `diff`.
 
+use std::io::{self, Read};
+use std::path::Path;
+
 use cdt_analysis::{
     Action, Align, Alignment, Cause, CauseClass, ChannelReport, Compared, DiffOptions, DiffReport, Ends, EpisodeKind,
-    EpisodeReport, LossReport, Mismatch, Policy, PolicyReport, Proof, Reason, ReasonCode, Verdict, WhyNotPlanted,
-    Within,
+    EpisodeReport, LossReport, Mismatch, Policy, PolicyReport, Proof, Reason, ReasonCode, Traces, Verdict,
+    WhyNotPlanted, Within,
 };
 
 use super::follow::{self, FollowedDiff};
-use super::open;
+use super::{open, settled};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -16,6 +19,8 @@ use crate::watch::Bar;
 
 /// Stretches and skipped runs that are printed; the JSON report has more.
 const ALIGNMENTS: usize = 5;
+/// Bytes of the longest policy.
+const POLICY_BYTES: u64 = 1 << 20;
 
 /// Compares two traces.
 pub fn diff(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -43,9 +48,7 @@ fn compare(args: &args::Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         let (reference, candidate) = (open(paths[0])?, open(paths[1])?);
         let bar = Bar::new(if args.prove { "proving" } else { "comparing" });
         let run = if args.prove { cdt_analysis::prove } else { cdt_analysis::diff };
-        let report = run(&reference, &candidate, &options, &bar)?;
-        reference.check_unchanged()?;
-        candidate.check_unchanged()?;
+        let report = settled(&[&reference, &candidate], run(&reference, &candidate, &options, &bar))?;
         FollowedDiff { report, is_whole: true, is_finished: true }
     };
     if args.comparison.json {
@@ -76,7 +79,7 @@ fn side(value: &Option<cdt_projections::Value>) -> String {
 
 /// The command of that name for a comparison as it was typed.
 pub fn command(name: &str, comparison: &args::Comparison) -> String {
-    let path = |path: &std::path::Path| {
+    let path = |path: &Path| {
         let name = path.display().to_string();
         // An unfinished trace will have another name by then; and what begins like a flag must not be taken for one.
         let name = name.strip_suffix(".partial").unwrap_or(&name);
@@ -121,8 +124,8 @@ pub fn options(comparison: &args::Comparison) -> Result<DiffOptions, Failure> {
         None => Policy::default(),
         Some(path) => {
             let name = path.display();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure(format!("{name}: cannot read the policy: {error}")))?;
+            let text =
+                read_policy(path).map_err(|error| Failure(format!("{name}: cannot read the policy: {error}")))?;
             Policy::from_toml(&text).map_err(|error| Failure(format!("{name}: {error}")))?
         }
     };
@@ -138,6 +141,16 @@ pub fn options(comparison: &args::Comparison) -> Result<DiffOptions, Failure> {
     })
 }
 
+/// The text of a policy, which may come from a pipe, and has an end.
+fn read_policy(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(POLICY_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > POLICY_BYTES {
+        return Err(io::Error::other(format!("it is longer than {POLICY_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
 /// The exit code of a verdict.
 pub fn exit(verdict: Verdict) -> Exit {
     match verdict {
@@ -151,9 +164,7 @@ pub fn exit(verdict: Verdict) -> Exit {
 pub fn page(report: &DiffReport, next: &str, terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
     headline(&mut page, report);
-    for reason in &report.reasons {
-        page.field("reason", &reason_text(reason));
-    }
+    reasons(&mut page, &report.reasons, &report.traces);
     mismatches(&mut page, report.first_mismatch.as_ref(), report.first_sustained.as_ref());
     episodes(&mut page, report);
     for (index, channel) in report.channels.iter().enumerate() {
@@ -232,8 +243,21 @@ pub fn equal_text(ends: &Ends, alignment: Option<&Alignment>) -> String {
     text
 }
 
+/// Why nothing can be said, and what would help.
+pub fn reasons(page: &mut Page<'_>, reasons: &[Reason], traces: &Traces) {
+    for reason in reasons {
+        page.field("reason", &reason_text(reason));
+    }
+    let of_candidate = &traces.candidate.channels;
+    let both = traces.reference.channels.iter().filter(|channel| of_candidate.contains(channel));
+    let both: Vec<&str> = both.map(|channel| channel.name()).collect();
+    if !both.is_empty() && reasons.iter().any(|reason| reason.code == ReasonCode::ChannelAbsent) {
+        page.field("both have", &format!("--channels {}", both.join(",")));
+    }
+}
+
 /// A reason in words.
-pub fn reason_text(reason: &Reason) -> String {
+fn reason_text(reason: &Reason) -> String {
     let what = reason.what.as_deref().unwrap_or_default();
     let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
     let (reference, candidate) = (side(&reason.reference), side(&reason.candidate));
@@ -244,10 +268,9 @@ pub fn reason_text(reason: &Reason) -> String {
         ReasonCode::ChannelAbsent if reason.reference == reason.candidate => {
             format!("channel {what} is in neither trace")
         }
-        ReasonCode::ChannelAbsent => format!(
-            "channel {what} is {reference} in the reference, {candidate} in the candidate; name the channels to compare with \
-             --channels"
-        ),
+        ReasonCode::ChannelAbsent => {
+            format!("channel {what} is {reference} in the reference, {candidate} in the candidate")
+        }
         ReasonCode::NoCommonTicks if reason.what.is_some() => {
             format!(
                 "aligned by {what}, none of the reference's ticks in the window asked for has a partner; it has {reference} \
@@ -269,6 +292,12 @@ pub fn reason_text(reason: &Reason) -> String {
         ReasonCode::NotAligned => {
             format!(
                 "ticks cannot be aligned by {what}, which is {reference} in the reference, {candidate} in the candidate"
+            )
+        }
+        ReasonCode::LeftOver => {
+            format!(
+                "aligned by {what}, ticks from the first pair on have no partner: {reference} of the reference, {candidate} of the \
+                 candidate; without --whole they are skipped"
             )
         }
         ReasonCode::NothingCompared => "there was no value to compare".to_owned(),
@@ -352,6 +381,15 @@ pub fn how_much(page: &mut Page<'_>, compared: &Compared) {
         let values = compared.values.map_or(0, std::num::NonZeroU64::get);
         let (ticks, rows) = (counted(compared.ticks, "tick"), counted(compared.rows, "row"));
         page.field("compared", &format!("ticks {window}: {ticks}, {rows}, {}", counted(values, "value")));
+        match compared.by_rows {
+            None => {}
+            Some(0) => page.more("by equal digests, all of them: no row was read"),
+            Some(by_rows) if by_rows == compared.ticks => page.more("by their rows, all of them"),
+            Some(by_rows) => {
+                let by_digests = counted(compared.ticks - by_rows, "tick");
+                page.more(&format!("{by_digests} by equal digests, {} by their rows", thousands(by_rows)));
+            }
+        }
     }
     if let Some(ticks) = compared.ticks_with_input {
         page.field("input", &format!("in {} of {}", thousands(ticks), counted(compared.ticks, "tick")));

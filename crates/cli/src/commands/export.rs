@@ -12,13 +12,13 @@ use cdt_trace::{NewFile, Trace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::open;
 use super::query::{in_trace, loss_within, silence_workers};
+use super::{open, settled};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
 use crate::text::{Page, counted};
-use crate::watch::Bar;
+use crate::watch::{Bar, Naming};
 
 /// The JSON report of `export`.
 #[derive(Serialize, JsonSchema)]
@@ -55,8 +55,8 @@ pub fn export(args: &args::Export, terminal: &Terminal) -> Result<Exit, Failure>
     } else {
         let mut page = Page::new(terminal);
         for file in &files {
-            let done = terminal.mark(Mark::Good, "exported");
-            page.line(&format!("{done} {} ({})", file.path, counted(file.count, file.counted)));
+            let what = format!(" {} ({})", file.path, counted(file.count, file.counted));
+            page.marked("", (Mark::Good, "exported"), &what);
         }
         if let Some(note) = note {
             page.line(&format!("  {note}"));
@@ -84,8 +84,10 @@ fn tables(
     let how = TableExport { tables, window, format, destination, overwrite };
     silence_workers();
     let bar = Bar::new("exporting");
-    let (exported, left) = export_tables(trace, &how, &bar).map_err(|error| in_trace(&args.trace, &error))?;
-    for left in left {
+    let exported = export_tables(trace, &how, &bar).map_err(|error| in_trace(&args.trace, &error));
+    let (exported, files) = settled(&[trace], exported)?;
+    let _naming = Naming::begin();
+    for left in NewFile::publish_all(files)? {
         bar.aside(|| terminal.complain(&format!("{}: a replaced file could not be removed", left.display())));
     }
     let file = |table: cdt_projections::sql::ExportedTable| FileJson {
@@ -114,10 +116,11 @@ fn capture(trace: &Trace, args: &args::Export) -> Result<(Vec<FileJson>, Option<
     let end = {
         let bar = Bar::new("exporting");
         let written = cdt_ingest::write_capture(trace, &mut BufWriter::new(&mut file), &bar);
-        written.map_err(|error| match error.kind() {
+        let written = written.map_err(|error| match error.kind() {
             ErrorKind::Capture => unwritten(&args.output, &error.to_string()),
             _ => error.into(),
-        })?
+        });
+        settled(&[trace], written)?
     };
     let path = published(file, &args.output)?;
     let note = (end == CaptureEnd::CutShort)
@@ -132,10 +135,11 @@ fn mcap(trace: &Trace, args: &args::Export) -> Result<Vec<FileJson>, Failure> {
     let count = {
         let bar = Bar::new("exporting");
         let written = cdt_projections::mcap::write_mcap(trace, args.ticks, &mut file, &bar);
-        written.map_err(|error| match &error {
+        let written = written.map_err(|error| match &error {
             McapFault::Write(_) => unwritten(&args.output, &error.to_string()),
             _ => error.into(),
-        })?
+        });
+        settled(&[trace], written)?
     };
     let path = published(file, &args.output)?;
     Ok(vec![FileJson { path: path.display().to_string(), table: None, count, counted: "message" }])

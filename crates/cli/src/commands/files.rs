@@ -7,7 +7,7 @@ use cdt_trace::{NewFile, Trace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::open;
+use super::{open, settled};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -43,9 +43,8 @@ pub fn compact(args: &args::Compact, terminal: &Terminal) -> Result<Exit, Failur
     {
         let bar = Bar::new("compacting");
         let overwrite = args.force || args.in_place;
-        let finished = cdt_trace::compact(&trace, out, overwrite, args.to.options(), &bar)?;
-        trace.check_unchanged()?;
-        finished.publish()?;
+        let finished = cdt_trace::compact(&trace, out, overwrite, args.to.options(), &bar);
+        settled(&[&trace], finished)?.publish()?;
     }
     let index = trace.index();
     let report = CompactJson {
@@ -67,14 +66,14 @@ pub fn compact(args: &args::Compact, terminal: &Terminal) -> Result<Exit, Failur
         return Ok(exit);
     }
     let mut page = Page::new(terminal);
-    let done = terminal.mark(Mark::Good, "compacted");
     let ticks = counted(report.ticks, "tick");
-    page.line(&format!("{done} {} ({}, {ticks}, digest {})", report.path, report.encoding, report.content_digest));
+    let what = format!(" {} ({}, {ticks}, digest {})", report.path, report.encoding, report.content_digest);
+    page.marked("", (Mark::Good, "compacted"), &what);
     let percent = report.bytes_after.saturating_mul(100).checked_div(before).unwrap_or(0);
     let after = thousands(report.bytes_after);
     page.line(&format!("  {} bytes became {after}, {percent} %", thousands(before)));
     for loss in &report.loss {
-        page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
+        page.marked("  ", (Mark::Unsure, "loss recorded:"), &format!(" {loss}"));
     }
     terminal.print(&page.finish())?;
     Ok(exit)
@@ -123,11 +122,11 @@ pub fn recover(args: &args::Recover, terminal: &Terminal) -> Result<Exit, Failur
     }
     let mut page = Page::new(terminal);
     let ticks = counted(report.ticks, "tick");
-    let done = terminal.mark(Mark::Good, "recovered");
     let range = recovered.bounds.map_or(String::new(), |(first, last)| format!(", {first} to {last}"));
-    page.line(&format!("{done} {} ({ticks}{range}, digest {})", report.path, report.content_digest));
+    let what = format!(" {} ({ticks}{range}, digest {})", report.path, report.content_digest);
+    page.marked("", (Mark::Good, "recovered"), &what);
     for loss in &report.loss {
-        page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
+        page.marked("  ", (Mark::Unsure, "loss recorded:"), &format!(" {loss}"));
     }
     if recovered.loss.is_none() {
         page.line("  nothing is left out: the trace was complete");

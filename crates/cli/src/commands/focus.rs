@@ -3,7 +3,7 @@
 use cdt_analysis::{CauseClass, DrawChange, DrawPair, DrawView, Focus, FocusDifference, FocusOutcome};
 use cdt_projections::Value;
 
-use super::{diff, open};
+use super::{diff, open, settled};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -21,10 +21,9 @@ pub fn focus(args: &args::Focus, terminal: &Terminal) -> Result<Exit, Failure> {
     let options = diff::options(&args.comparison)?;
     let outcome = {
         let bar = Bar::new("comparing");
-        cdt_analysis::focus(&reference, &candidate, args.tick, args.history, &options, &bar)?
+        let outcome = cdt_analysis::focus(&reference, &candidate, args.tick, args.history, &options, &bar);
+        settled(&[&reference, &candidate], outcome)?
     };
-    reference.check_unchanged()?;
-    candidate.check_unchanged()?;
     match outcome {
         FocusOutcome::Nothing(report) => {
             if args.comparison.json {
@@ -80,7 +79,7 @@ fn page(focus: &Focus, terminal: &Terminal) -> String {
     }
     for difference in focus.differences.iter().take(PRINTED).take(WITH_HISTORY) {
         page.line("");
-        in_depth(&mut page, difference, terminal);
+        in_depth(&mut page, difference);
     }
     let rest: Vec<&FocusDifference> = focus.differences.iter().take(PRINTED).skip(WITH_HISTORY).collect();
     if !rest.is_empty() {
@@ -136,9 +135,9 @@ fn difference_row(difference: &FocusDifference) -> Vec<String> {
     ]
 }
 
-fn in_depth(page: &mut Page<'_>, difference: &FocusDifference, terminal: &Terminal) {
+fn in_depth(page: &mut Page<'_>, difference: &FocusDifference) {
     let ty = difference.scalar_type.map_or(String::new(), |ty| format!(" ({ty})"));
-    page.line(&format!("  {}{ty}", terminal.mark(Mark::Strong, &difference.path)));
+    page.marked("  ", (Mark::Strong, &difference.path), &ty);
     let bits = |bits: &Option<String>| bits.as_ref().map_or(String::new(), |bits| format!("  {bits}"));
     page.field("reference", &format!("{}{}", side(difference.reference.as_ref()), bits(&difference.reference_bits)));
     page.field("candidate", &format!("{}{}", side(difference.candidate.as_ref()), bits(&difference.candidate_bits)));

@@ -2,7 +2,7 @@
 
 use cdt_analysis::{Health, HealthVerdict};
 
-use super::{follow, open};
+use super::{follow, open, settled};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -16,9 +16,7 @@ pub fn health(args: &args::Health, terminal: &Terminal) -> Result<Exit, Failure>
     } else {
         let trace = open(&args.trace)?;
         let bar = Bar::new("examining");
-        let report = cdt_analysis::health(&trace, &bar)?;
-        trace.check_unchanged()?;
-        report
+        settled(&[&trace], cdt_analysis::health(&trace, &bar))?
     };
     if args.json {
         terminal.print_json(&report)?;

@@ -95,19 +95,19 @@ fn print_finalized(report: &Finalized, terminal: &Terminal) -> Result<(), Failur
     for run in &report.runs {
         match &run.outcome {
             RunOutcome::Finalized { path, ticks, digest, loss } => {
-                let done = terminal.mark(Mark::Good, "finalized");
-                page.line(&format!("{done} {} ({}, digest {digest})", path.display(), counted(*ticks, "tick")));
+                let what = format!(" {} ({}, digest {digest})", path.display(), counted(*ticks, "tick"));
+                page.marked("", (Mark::Good, "finalized"), &what);
                 if let Some(loss) = loss {
-                    page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
+                    page.marked("  ", (Mark::Unsure, "loss recorded:"), &format!(" {loss}"));
                 }
             }
             RunOutcome::Failed(reason) => {
-                page.line(&format!("{} run {}: {reason}", terminal.mark(Mark::Bad, "failed"), run.run_id));
+                page.marked("", (Mark::Bad, "failed"), &format!(" run {}: {reason}", run.run_id));
             }
         }
     }
     for fault in &report.faults {
-        page.line(&format!("{} {fault}", terminal.mark(Mark::Unsure, "fault")));
+        page.marked("", (Mark::Unsure, "fault"), &format!(" {fault}"));
     }
     terminal.print(&page.finish())
 }
@@ -148,9 +148,9 @@ pub fn import(args: &args::Import, terminal: &Terminal) -> Result<Exit, Failure>
         })?;
     } else {
         let mut page = Page::new(terminal);
-        let done = terminal.mark(Mark::Good, "imported");
         let ticks = counted(report.ticks, "tick");
-        page.line(&format!("{done} {} ({ticks}, digest {})", args.out.display(), report.digest));
+        let what = format!(" {} ({ticks}, digest {})", args.out.display(), report.digest);
+        page.marked("", (Mark::Good, "imported"), &what);
         if report.noise_lines > 0 {
             let first: Vec<String> = report.first_noise.iter().map(ToString::to_string).collect();
             let more = if report.noise_lines > first.len() as u64 { ", …" } else { "" };
@@ -159,7 +159,7 @@ pub fn import(args: &args::Import, terminal: &Terminal) -> Result<Exit, Failure>
             page.line(&format!("  {lines} {note}: {}{more}", first.join(", ")));
         }
         if let Some(loss) = &report.loss {
-            page.line(&format!("  {} {loss}", terminal.mark(Mark::Unsure, "loss recorded:")));
+            page.marked("  ", (Mark::Unsure, "loss recorded:"), &format!(" {loss}"));
         }
         terminal.print(&page.finish())?;
     }

@@ -5,7 +5,7 @@ use cdt_projections::{Life, Lives, TickView, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::open;
+use super::{open, settled};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Terminal};
@@ -32,25 +32,25 @@ pub fn tick(args: &args::TickArgs, terminal: &Terminal) -> Result<Exit, Failure>
         return Err(Failure(message));
     }
     let loss = LossEntry::list(&trace.index().loss);
-    let Some(view) = cdt_projections::tick(&trace, args.tick, channels)? else {
+    let view = settled(&[&trace], cdt_projections::tick(&trace, args.tick, channels))?;
+    let Some(view) = view else {
         let mut message =
             format!("{}: the trace has no tick {}; `cdt info` shows its ticks", args.trace.display(), args.tick);
         let lost = trace.index().loss.iter().filter(|loss| loss.touches(args.tick, args.tick));
         lost.for_each(|loss| message.push_str(&format!("; lost: {loss}")));
         return Err(Failure(message));
     };
-    trace.check_unchanged()?;
     if args.json {
         terminal.print_json(&TickJson { schema: "cdt.tick/1", view: &view, loss: &loss })?;
         return Ok(Exit::Yes);
     }
     let mut page = Page::new(terminal);
-    page.line(&terminal.mark(Mark::Strong, &format!("tick {}", view.tick)));
+    page.marked("", (Mark::Strong, &format!("tick {}", view.tick)), "");
     for channel in &view.channels {
         for table in &channel.tables {
             page.line("");
             let count = counted(table.rows.len() as u64, "row");
-            page.line(&format!("{} {}", terminal.mark(Mark::Strong, &table.table), terminal.mark(Mark::Faint, &count)));
+            page.marked("", (Mark::Strong, &table.table), &format!(" {count}"));
             let rows: Vec<Vec<String>> =
                 table.rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
             if !rows.is_empty() && !table.columns.is_empty() {
@@ -100,13 +100,13 @@ pub fn entity(args: &args::Entity, terminal: &Terminal) -> Result<Exit, Failure>
     };
     let lives = {
         let bar = Bar::new("reading");
-        let lives = cdt_projections::entity(&trace, kind, name.slot, name.generation, args.ticks, &bar)?;
+        let lives = cdt_projections::entity(&trace, kind, name.slot, name.generation, args.ticks, &bar);
+        let lives = settled(&[&trace], lives)?;
         if cdt_trace::Watch::cancelled(&bar) {
             return Err(Failure("stopped on request".to_owned()));
         }
         lives
     };
-    trace.check_unchanged()?;
     let loss = LossEntry::list(&trace.index().loss);
     if args.json {
         terminal.print_json(&entity_json(&lives, &loss))?;
@@ -146,7 +146,7 @@ fn entity_page(lives: &Lives, loss: &[LossEntry], terminal: &Terminal) -> String
         let (Some((first, _)), Some((last, _))) = (life.ticks.first(), life.ticks.last()) else { continue };
         let name = format!("entities.{}[slot={},gen={}]", lives.kind, lives.slot, life.generation);
         let span = format!("ticks {first} to {last}, {}", counted(life.ticks.len() as u64, "tick"));
-        page.line(&format!("{} {span}", terminal.mark(Mark::Strong, &name)));
+        page.marked("", (Mark::Strong, &name), &format!(" {span}"));
         let header: Vec<String> = std::iter::once("tick".to_owned()).chain(lives.fields.iter().cloned()).collect();
         let row = |(tick, values): &(cdt_schema::Tick, Vec<Value>)| {
             std::iter::once(tick.to_string()).chain(values.iter().map(ToString::to_string)).collect()

@@ -11,7 +11,7 @@ use cdt_trace::{NewFile, Trace, TraceIndex};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::open;
+use super::{open, settled};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Mark, Pipe, Terminal};
@@ -25,28 +25,29 @@ pub fn query(args: &args::Query, terminal: &Terminal) -> Result<Exit, Failure> {
         NewFile::refuse_over(path, &args.trace)?;
     }
     let loss = loss_within(trace.index(), args.ticks);
-    let format = if args.json { args::QueryFormat::Json } else { args.format };
-    match &args.sql {
-        None if format.rows().is_none_or(|format| format == RowFormat::Json) => {
-            print_tables(&trace, format == args::QueryFormat::Json, terminal)?;
-        }
-        None => {
-            return Err(Failure("--format is for rows; give a query, or --json to list the tables as JSON".to_owned()));
-        }
-        Some(sql) => {
-            silence_workers();
-            let query = Query::start(trace.clone(), sql, args.ticks).map_err(|error| in_trace(&args.trace, &error))?;
-            match format.rows() {
-                Some(format) => write(query, &trace, format, args)?,
-                None => print_table(query, &trace, args, terminal)?,
-            }
-        }
-    }
-    trace.check_unchanged()?;
+    settled(&[&trace], answer(&trace, args, terminal))?;
     for loss in &loss {
         terminal.complain(&format!("{}: recorded loss: {loss}", args.trace.display()));
     }
     Ok(if loss.is_empty() { Exit::Yes } else { Exit::CannotSay })
+}
+
+fn answer(trace: &Arc<Trace>, args: &args::Query, terminal: &Terminal) -> Result<(), Failure> {
+    let format = if args.json { args::QueryFormat::Json } else { args.format };
+    match &args.sql {
+        None if format.rows().is_none_or(|format| format == RowFormat::Json) => {
+            print_tables(trace, format == args::QueryFormat::Json, terminal)
+        }
+        None => Err(Failure("--format is for rows; give a query, or --json to list the tables as JSON".to_owned())),
+        Some(sql) => {
+            silence_workers();
+            let query = Query::start(trace.clone(), sql, args.ticks).map_err(|error| in_trace(&args.trace, &error))?;
+            match format.rows() {
+                Some(format) => write(query, trace, format, args),
+                None => print_table(query, trace, args, terminal),
+            }
+        }
+    }
 }
 
 /// Leaves a panic of polars' threads to the error that it becomes.
@@ -70,7 +71,7 @@ pub fn in_trace(path: &Path, error: &QueryError) -> Failure {
     let (path, message) = (path.display().to_string(), error.to_string());
     let is_whole = match error.kind() {
         QueryErrorKind::Trace => message.starts_with(&path),
-        kind => kind == QueryErrorKind::Output,
+        kind => matches!(kind, QueryErrorKind::Output | QueryErrorKind::Stopped),
     };
     Failure(if is_whole { message } else { format!("{path}: {message}") })
 }
@@ -174,7 +175,7 @@ fn print_tables(trace: &Trace, json: bool, terminal: &Terminal) -> Result<(), Fa
     }
     let mut page = Page::new(terminal);
     for table in &tables {
-        page.line(&terminal.mark(Mark::Strong, &table.name));
+        page.marked("", (Mark::Strong, &table.name), "");
         let columns: Vec<String> =
             table.columns.iter().map(|column| format!("{} {}", column.name, column.type_name)).collect();
         page.field("", &columns.join(", "));

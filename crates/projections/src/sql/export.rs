@@ -1,5 +1,6 @@
 //! Tables of a trace as files of their own.
 
+use std::collections::HashSet;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,8 +45,7 @@ pub struct ExportedTable {
     pub rows: u64,
 }
 
-/// Writes tables to files, which get their names when all are complete. Gives the tables, and the second names of replaced
-/// files that could not be removed.
+/// Writes tables to files, which are to get their names by [`NewFile::publish_all`].
 ///
 /// # Errors
 /// There is no such table, several are asked for and one file is named, the trace cannot be read, or a file cannot be
@@ -54,13 +54,15 @@ pub fn export_tables<S>(
     trace: &Arc<Trace<S>>,
     how: &TableExport,
     watch: &dyn Watch,
-) -> Result<(Vec<ExportedTable>, Vec<PathBuf>), QueryError>
+) -> Result<(Vec<ExportedTable>, Vec<NewFile>), QueryError>
 where
     S: Source + Send + Sync + 'static,
 {
     let known: Vec<String> = sql_tables(trace.layout()).into_iter().map(|table| table.name).collect();
-    let tables = if how.tables.is_empty() { &known } else { &how.tables };
-    if let Some(unknown) = tables.iter().find(|name| !known.contains(name)) {
+    let mut tables: Vec<&String> = if how.tables.is_empty() { &known } else { &how.tables }.iter().collect();
+    let mut seen = HashSet::new();
+    tables.retain(|table| seen.insert(*table));
+    if let Some(unknown) = tables.iter().find(|name| !known.contains(**name)) {
         let message = format!("there is no table {unknown:?}; the tables are {}", known.join(", "));
         return Err(QueryError::new(QueryErrorKind::Sql, message));
     }
@@ -79,8 +81,7 @@ where
         exported.push(ExportedTable { table: table.clone(), path, rows });
         files.push(file);
     }
-    watch.point_of_no_return();
-    Ok((exported, NewFile::publish_all(files)?))
+    Ok((exported, files))
 }
 
 fn export_table<S>(

@@ -1,5 +1,6 @@
 //! Rows as files and streams that other programs read.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 
 use cdt_trace::Watch;
@@ -60,6 +61,40 @@ pub fn write_rows<W: Write>(
     out: W,
     watch: &dyn Watch,
 ) -> Result<u64, QueryError> {
+    let refused = RefCell::new(None);
+    let written = write_format(query, format, Noting { out, refused: &refused }, watch);
+    match (written, refused.into_inner()) {
+        // The writers of polars say that something failed, and not always what.
+        (Err(error), Some(refused)) if error.kind() == QueryErrorKind::Output => Err(unwritten(refused)),
+        (written, _) => written,
+    }
+}
+
+/// A writer that notes what the one below refused.
+struct Noting<'a, W> {
+    out: W,
+    refused: &'a RefCell<Option<String>>,
+}
+
+impl<W: Write> Noting<'_, W> {
+    fn noted<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        done.inspect_err(|error| *self.refused.borrow_mut() = Some(error.to_string()))
+    }
+}
+
+impl<W: Write> Write for Noting<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.noted(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.noted(flushed)
+    }
+}
+
+fn write_format<W: Write>(query: &mut Query, format: RowFormat, out: W, watch: &dyn Watch) -> Result<u64, QueryError> {
     match format {
         RowFormat::Json => write_json(query, out, watch),
         RowFormat::Jsonl => write_jsonl(query, out, watch),
