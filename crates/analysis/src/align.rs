@@ -17,7 +17,7 @@ use serde::Serialize;
 use twox_hash::XxHash3_64;
 
 use crate::Error;
-use crate::anchors::{Anchor, matches};
+use crate::anchors::{Anchor, Matches, matches};
 use crate::report::{Skipped, SkippedRun};
 use crate::ticks::Stretch;
 
@@ -95,6 +95,9 @@ pub struct Alignment {
     pub stretches: u64,
     /// The first of them, up to a limit.
     pub listed: Vec<PairedRun>,
+    /// Whether anchors recur so often that they were matched part by part. Then a better pairing may have been missed, and
+    /// differences and skipped ticks may be its fault.
+    pub in_parts: bool,
     /// What has no partner between the first and the last pair.
     pub skipped: Skipped,
 }
@@ -142,10 +145,11 @@ pub(crate) fn pair<R: Source, C: Source>(
     watch: &dyn Watch,
 ) -> Result<Paired, Error> {
     let (a, b) = (anchors(reference, by, watch)?, anchors(candidate, by, watch)?);
-    let matched = confirmed(matches(&a, &b, watch)?, by.confirmed_by());
+    let Matches { pairs, in_parts } = matches(&a, &b, watch)?;
+    let matched = confirmed(pairs, by.confirmed_by());
     let (a_ticks, b_ticks) = (reference.index().ticks(), candidate.index().ticks());
     let counts = Anchors { reference: a.len() as u64, candidate: b.len() as u64, matched: matched.len() as u64 };
-    let mut builder = Builder::default();
+    let mut builder = Builder { in_parts, ..Builder::default() };
     let places: Vec<(u64, u64)> = matched.iter().map(|&(x, y)| (a[x].ordinal, b[y].ordinal)).collect();
     let Some(&(x, y)) = places.first() else { return Ok(builder.finish(by, counts, (a_ticks, b_ticks))) };
     let lead = x.min(y);
@@ -188,6 +192,7 @@ struct Builder {
     stretches: Vec<Stretch>,
     listed: Vec<PairedRun>,
     skips: Skipped,
+    in_parts: bool,
 }
 
 impl Builder {
@@ -246,6 +251,7 @@ impl Builder {
                 anchors,
                 stretches: self.pairs.len() as u64,
                 listed: self.listed,
+                in_parts: self.in_parts,
                 skipped: self.skips,
             },
             stretches: self.stretches,

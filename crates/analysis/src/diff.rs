@@ -97,7 +97,7 @@ struct Walk<'a, R, C> {
     all: EpisodeTracker,
     channels: Vec<ChannelWalk>,
     first: Option<PairedTick>,
-    /// Ticks whose rows were read because their digests say nothing, or that they differ.
+    /// Ticks of which rows were compared, because digests say nothing, or that they differ.
     by_rows: u64,
 }
 
@@ -137,7 +137,7 @@ impl<'a, R: Source, C: Source> Walk<'a, R, C> {
         let mut differences = Vec::new();
         let mut suspects = Suspects::new(self.reference, self.candidate, &plan.pairing, plan.digests_compare);
         while let Some(at) = suspects.next(watch)? {
-            self.by_rows += u64::from(at.reference.is_some() && at.candidate.is_some());
+            self.by_rows += u64::from(self.lens.takes_rows(at)?);
             let differing = self.lens.differing(at)?;
             if differing == ChannelSet::EMPTY {
                 continue;

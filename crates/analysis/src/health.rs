@@ -1,7 +1,9 @@
 //! Is a trace fit to compare? Every section is read, every checksum and digest recomputed, every rule of continuity checked.
 
 use cdt_projections::Window;
-use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Layout, Path, Rows, TableId, TickDigester};
+use cdt_schema::{
+    ChannelSet, ColumnType, ContentDigest, Continuity, Digest, Layout, Path, Rows, TableId, TableKind, TickDigester,
+};
 use cdt_trace::{
     BlockDecoder, BlockSummary, Change, ErrorKind as TraceFault, Source, Summarizer, Totals, Trace, Watch,
 };
@@ -223,6 +225,7 @@ impl Examination {
                 match self.readable(rows)? {
                     Some(rows) => {
                         self.block(&rows, digests, summary);
+                        self.ranges(trace, block, &rows)?;
                         decoder.recycle(rows);
                     }
                     None => self.interrupt(trace.layout()),
@@ -282,6 +285,27 @@ impl Examination {
         if let Some(stored) = summary {
             self.summary(stored, &computed, &known, rows);
         }
+    }
+
+    /// Checks what the head of a block says of the fields of entities.
+    fn ranges<S: Source>(&mut self, trace: &Trace<S>, block: usize, rows: &Rows) -> Result<(), Error> {
+        for (table, schema) in rows.layout().tables().iter().enumerate() {
+            if !matches!(schema.kind, TableKind::Entities(_)) {
+                continue;
+            }
+            let Some(stored) = self.readable(trace.ranges(block, TableId(table)))? else { continue };
+            let fields = rows.table(TableId(table)).columns.iter().zip(&schema.columns).skip(schema.key_columns());
+            for ((column, declared), stored) in fields.zip(stored) {
+                let ColumnType::Scalar(scalar_type) = declared.column_type else { continue };
+                if column.range(scalar_type) != stored {
+                    let first = rows.ticks().first().map(|tick| tick.0);
+                    let what = format!("{}.{}", schema.name, declared.name);
+                    let detail = format!("the range that the block gives for {what} is not that of its rows");
+                    self.problem(ProblemCode::Digest, first, detail);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn summary(&mut self, stored: &BlockSummary, computed: &BlockSummary, known: &[bool], rows: &Rows) {

@@ -110,6 +110,17 @@ impl<'a, R: Source, C: Source> Lens<'a, R, C> {
         Ok(channels.filter(|(channel, (a, b))| a != b && all.contains(*channel)).map(|(channel, _)| channel).collect())
     }
 
+    /// Whether finding out which channels differ at a moment takes any rows: neither those that one side lacks, nor those of channels
+    /// whose digests are enough.
+    pub(crate) fn takes_rows(&mut self, at: PairedTick) -> Result<bool, Error> {
+        if at.reference.is_none() || at.candidate.is_none() {
+            return Ok(false);
+        }
+        let suspects = self.suspects(at)?;
+        let mut tables = self.plan.rules.tables.iter().filter(|table| suspects.contains(table.channel));
+        Ok(tables.any(|table| table.kind != TableKind::Memory))
+    }
+
     /// The channels that differ at a moment: all, where one side lacks the tick.
     pub(crate) fn differing(&mut self, at: PairedTick) -> Result<ChannelSet, Error> {
         let plan = self.plan;

@@ -242,8 +242,8 @@ pub struct Compared {
     pub whole: bool,
     /// Ticks that were compared.
     pub ticks: u64,
-    /// Those of them whose rows were read; of all others the digests are equal, and the rows were not read. `None` where the
-    /// work stops at the first bad tick.
+    /// Those of them of which rows were compared, of one channel at least; of all else the digests are equal, and no row was
+    /// compared. `None` where nothing was compared, or the work stops at the first bad tick.
     pub by_rows: Option<u64>,
     /// Rows of the reference in those ticks.
     pub rows: u64,

@@ -15,7 +15,7 @@ use cdt_schema::{
     MemoryLayout, Origin, PageId, RngAlgorithm, RngStream, RowError, Scalar, ScalarType, Slot, Step, StepLayout, Tick,
     TickBuilder, Uid,
 };
-use cdt_testkit::surgery::{elements, seal_segment, sections};
+use cdt_testkit::surgery::{BLOCK_RANGES, elements, seal, seal_segment, sections};
 use cdt_testkit::{PlainTick, Scene, full_layout, meta, plain_layout, write_full, write_plain};
 use cdt_trace::{Encoder, Encoding, Loss, LossKind, Options, Trace, Unwatched};
 
@@ -69,6 +69,16 @@ fn equal_runs_have_a_certificate() {
     // Their digests are equal, so none was read.
     assert_eq!(report.compared.by_rows, Some(0));
     assert_eq!(planted(1_000, |tick, plain| plain.score += u32::from(tick >= 990)).compared.by_rows, Some(10));
+    let only = |channel| DiffOptions { channels: Some([channel].into_iter().collect()), ..DiffOptions::default() };
+    let options = Options { block_ticks: 64, ..Options::LIVE };
+    let (reference, candidate) = (
+        open(write_plain(1_000, options, |_, _| {})),
+        open(write_plain(1_000, options, |tick, plain| plain.score += u32::from(tick >= 990))),
+    );
+    // The digests of ticks differ, and those of the compared channel's blocks do not.
+    let entities = compare(&reference, &candidate, &only(Channel::Entities));
+    assert_eq!((entities.verdict, entities.compared.by_rows), (Verdict::Equal, Some(0)));
+    assert_eq!(compare(&reference, &candidate, &only(Channel::State)).compared.by_rows, Some(10));
     assert!(report.compared.never_changed.is_empty());
     let never: Vec<&str> = report.compared.never_compared.iter().map(|entry| entry.what.as_str()).collect();
     assert_eq!(never, ["step", "rng", "calls", "checkpoint", "timing", "events", "memory"]);
@@ -388,6 +398,24 @@ fn health_recomputes_every_summary() {
         let of_segment =
             |problem: &&Problem| problem.tick == Some(0) && problem.detail.contains("segment's stored totals");
         assert_eq!(report.problems.iter().filter(of_segment).count() + 1, report.problems.len());
+    }
+}
+
+#[test]
+fn health_recomputes_the_ranges_of_fields() {
+    let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
+    let block = sections(&good).into_iter().filter(|section| &section.tag == b"BLCK").nth(3).unwrap();
+    let ranges = elements(&good, block.head.end - BLOCK_RANGES, 16);
+    let fields = full_layout().entity_kinds().iter().map(|kind| kind.fields.len()).sum::<usize>();
+    assert_eq!(ranges.len(), fields);
+    for at in [ranges[0].start, ranges[fields - 1].start + 8] {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        seal(&mut bytes, &block);
+        let report = health(&open(bytes), &Unwatched).unwrap();
+        assert_eq!((report.verdict, report.problem_count), (HealthVerdict::Unhealthy, 1), "{:?}", report.problems);
+        let problem = &report.problems[0];
+        assert!(problem.tick == Some(30) && problem.detail.contains("the range that the block gives"), "{problem:?}");
     }
 }
 

@@ -196,16 +196,47 @@ fn pages_of(metadata: &ParquetMetaData, group: usize, tick: u32) -> RowSelection
     RowSelection::from(vec![RowSelector::skip(count(start)), RowSelector::select(count(end - start))])
 }
 
-/// Counts entities by two of their columns, reading those alone.
+/// Counts entities by two of their columns, reading those alone, and of them the pages whose statistics say that there may be any.
 pub fn parquet_count<W: Workload>(files: &Files) -> usize {
-    let reader = parquet_reader(files.last().expect("the entities"));
-    let mask = ProjectionMask::columns(reader.parquet_schema(), W::COUNTED);
-    let reader = reader.with_projection(mask).build().expect("our own file");
+    let file = files.last().expect("the entities");
+    let plain = ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).expect("our own file");
+    let column = |name: &str| plain.schema().index_of(name).expect("a column of that name");
+    let columns = W::COUNTED.map(column);
+    let options = ArrowReaderOptions::new()
+        .with_page_index_policy(PageIndexPolicy::Required)
+        .with_column_index_mask(ColumnChunkMask::columns([columns[0]]))
+        .with_offset_index_mask(ColumnChunkMask::columns(columns));
+    let metadata = ArrowReaderMetadata::load(file, options).expect("our own file");
+    let groups = 0..metadata.metadata().num_row_groups();
+    let held: Vec<RowSelector> =
+        groups.flat_map(|group| pages_that_count::<W>(metadata.metadata(), group, columns[0])).collect();
+    let mask = ProjectionMask::roots(metadata.parquet_schema(), columns);
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata)
+        .with_batch_size(READ_ROWS)
+        .with_projection(mask)
+        .with_row_selection(RowSelection::from(held))
+        .build()
+        .expect("our own file");
     let count = |batch: RecordBatch| {
         let [first, second] = W::COUNTED.map(|name| bits32(&batch, name));
         first.iter().zip(&second).filter(|&(&first, &second)| W::counts(first, second)).count()
     };
     reader.map(|batch| count(batch.expect("our own file"))).sum()
+}
+
+/// The rows of a row group, those selected whose pages of a column of floats have any that may count.
+fn pages_that_count<W: Workload>(metadata: &ParquetMetaData, group: usize, column: usize) -> Vec<RowSelector> {
+    let index = metadata.page_index_for_row_group(group);
+    let Some(ColumnIndexMetaData::FLOAT(values)) = index.column_index(column) else { panic!("the index of floats") };
+    let pages = index.offset_index(column).expect("the places of pages").page_locations();
+    let rows = metadata.row_group(group).num_rows();
+    let starts = pages.iter().map(|page| page.first_row_index);
+    let ends = starts.clone().skip(1).chain([rows]);
+    let of_page = |((start, end), lowest): ((i64, i64), &f32)| {
+        let count = usize::try_from(end - start).expect("a row group has few rows");
+        if W::may_count(lowest.to_bits()) { RowSelector::select(count) } else { RowSelector::skip(count) }
+    };
+    starts.zip(ends).zip(values.min_values()).map(of_page).collect()
 }
 
 /// Reads two workloads' tables side by side and names the tick and the column from which on they differ to the end.

@@ -59,6 +59,15 @@ pub fn open(memory: &Memory) -> Trace<Memory> {
 /// Reads the blocks of a trace one after another and gives the sum of what `of` says of each.
 fn blocks<S: Source>(
     trace: &Trace<S>,
+    read: impl FnMut(&mut BlockDecoder, usize) -> Result<Rows, cdt_trace::Error>,
+    of: impl FnMut(&Rows) -> usize,
+) -> usize {
+    sum_of(0..trace.index().blocks.len(), read, of)
+}
+
+/// The same of some blocks.
+fn sum_of(
+    blocks: impl Iterator<Item = usize>,
     mut read: impl FnMut(&mut BlockDecoder, usize) -> Result<Rows, cdt_trace::Error>,
     mut of: impl FnMut(&Rows) -> usize,
 ) -> usize {
@@ -69,7 +78,7 @@ fn blocks<S: Source>(
         decoder.recycle(rows);
         sum
     };
-    (0..trace.index().blocks.len()).map(block).sum()
+    blocks.map(block).sum()
 }
 
 fn entities(rows: &Rows) -> usize {
@@ -107,14 +116,20 @@ pub fn tick<W: Workload>(memory: &Memory, number: u32) -> W::Tick {
     tick
 }
 
-/// Counts entities by two of their columns.
+/// Counts entities by two of their columns, in the blocks whose ranges say that there may be any.
 pub fn count<W: Workload>(memory: &Memory) -> usize {
     let trace = open(memory);
     let table = trace.layout().table(TableKind::Entities(KindId(0))).expect("the workload has entities");
     let schema = &trace.layout().tables()[table.0];
     let columns = W::COUNTED.map(|name| schema.column(name).expect("a column of that name"));
+    let has_any = |block: &usize| {
+        let ranges = trace.ranges(*block, table).expect("our own trace");
+        let lowest = |(low, _)| u32::try_from(low).expect("the counted columns are 32-bit");
+        ranges[columns[0] - schema.key_columns()].is_some_and(|range| W::may_count(lowest(range)))
+    };
     let read = |decoder: &mut BlockDecoder, block| trace.table_by(decoder, block, table, &columns);
-    blocks(&trace, read, |rows| {
+    let held = (0..trace.index().blocks.len()).filter(has_any);
+    sum_of(held, read, |rows| {
         let [first, second] = columns.map(|column| lanes32(rows, table, column));
         let counted = first.iter().zip(second).map(|(&first, &second)| u32::from(W::counts(first, second)));
         counted.sum::<u32>() as usize

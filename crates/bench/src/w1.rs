@@ -131,6 +131,10 @@ impl Workload for W1 {
         (f32::from_bits(hp) < 10.0) & (kind == 2)
     }
 
+    fn may_count(lowest: u32) -> bool {
+        f32::from_bits(lowest) < 10.0
+    }
+
     fn count(tick: &W1Tick) -> usize {
         tick.entities.iter().filter(|entity| W1::counts(entity.floats[HP].to_bits(), entity.kind)).count()
     }

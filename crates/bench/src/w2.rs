@@ -139,6 +139,10 @@ impl Workload for W2 {
         (f32::from_bits(y) < 2.0) & (f32::from_bits(vx) < 0.0)
     }
 
+    fn may_count(lowest: u32) -> bool {
+        f32::from_bits(lowest) < 2.0
+    }
+
     fn count(tick: &Boxes) -> usize {
         tick.boxes.iter().filter(|fields| W2::counts(fields[1].to_bits(), fields[3].to_bits())).count()
     }

@@ -47,6 +47,9 @@ pub trait Workload {
     /// Whether an entity with these bits in the counted columns is to be counted.
     fn counts(first: u32, second: u32) -> bool;
 
+    /// Whether any entity is to be counted whose first counted column is this or above, so that others need not be read.
+    fn may_count(lowest: u32) -> bool;
+
     /// How many of a tick's entities are to be counted.
     fn count(tick: &Self::Tick) -> usize;
 

@@ -93,10 +93,15 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Text without control characters and without those that turn the direction of writing, which are shown as escapes.
+/// Whether a character steers a terminal or makes a line read otherwise than it is: controls, separators of lines, and what turns the
+/// direction of writing (Unicode Standard Annex 9, 2).
+fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Text without characters that steer, which are shown as escapes.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    // U+202A to U+202E and U+2066 to U+2069 (Unicode Standard Annex 9): with them a line can be made to read otherwise than it is.
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if !text.contains(steers) {
         return Cow::Borrowed(text);
     }
@@ -111,19 +116,19 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A word as a shell takes it. Control characters are written as in ANSI-C quoting (POSIX 2024, 2.2.4), which survives being
-/// printed.
+/// A word as a shell takes it, that is printed as it stands: what is not, is written as in quotes of dollar and apostrophe (POSIX
+/// 2024, 2.2.4), which bash, zsh and ksh know, and dash does not.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
-    } else if word.contains(char::is_control) {
+    } else if word.contains(steers) {
         let mut out = String::from("$'");
         for c in word.chars() {
             match c {
                 '\'' | '\\' => out.extend(['\\', c]),
                 // Three octal digits a byte: a digit that follows is not taken for another one.
-                _ if c.is_control() => {
+                _ if steers(c) => {
                     c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| out.push_str(&format!("\\{byte:03o}")));
                 }
                 _ => out.push(c),
@@ -174,8 +179,8 @@ mod tests {
     #[test]
     fn words_are_quoted_where_a_shell_needs_it() {
         assert_eq!(
-            [quoted("a.cdt"), quoted("a b"), quoted("it's"), quoted(""), quoted("it's\n1\u{85}")],
-            ["a.cdt", "'a b'", r"'it'\''s'", "''", r"$'it\'s\0121\302\205'"]
+            [quoted("a.cdt"), quoted("a b"), quoted("it's"), quoted(""), quoted("it's\n1\u{202e}")],
+            ["a.cdt", "'a b'", r"'it'\''s'", "''", r"$'it\'s\0121\342\200\256'"]
         );
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cdt_trace::Watch;
@@ -13,6 +14,8 @@ use crate::exit::Exit;
 /// How often Ctrl-C was pressed, and how many of those were heeded and are forgotten.
 static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
 static FORGOTTEN: AtomicU64 = AtomicU64::new(0);
+/// When the last one was that counts.
+static LAST: Mutex<Option<Instant>> = Mutex::new(None);
 /// Whether files get their names.
 static IS_NAMING: AtomicBool = AtomicBool::new(false);
 
@@ -28,13 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// for a pipe, is ended with this exit code: at the second Ctrl-C, or after a while.
 pub fn catch_interrupts(exit: Exit) {
     // Without a handler Ctrl-C ends the process at once; then a `.partial` file may stay, which the next writer names.
-    let mut last: Option<Instant> = None;
     let _ = ctrlc::set_handler(move || {
         #[expect(clippy::disallowed_methods, reason = "a door may ask the clock")]
         let now = Instant::now();
-        if last.replace(now).is_some_and(|last| now - last < ONE) {
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now - last < ONE) {
             return;
         }
+        *last = Some(now);
+        drop(last);
         let this = INTERRUPTS.fetch_add(1, Ordering::Relaxed) + 1;
         if this - FORGOTTEN.load(Ordering::Relaxed) > 1 {
             leave(exit);
@@ -65,6 +70,7 @@ fn interrupted() -> bool {
 /// Forgets every Ctrl-C so far, which has been heeded: the next one stops what is done then.
 pub fn forget_interrupt() {
     FORGOTTEN.store(INTERRUPTS.load(Ordering::Relaxed), Ordering::Relaxed);
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 /// While this is there nothing is broken off.

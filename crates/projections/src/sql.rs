@@ -2,6 +2,7 @@
 //! work are in memory, and only those channels, columns and blocks are decoded that the query can need.
 
 mod batch;
+mod bounds;
 mod decode;
 mod error;
 mod export;
@@ -77,7 +78,12 @@ impl Query {
         let views = view::views(trace.layout(), Integers::Declared);
         let view = views.into_iter().find(|view| view.name == table).expect("the table is there");
         let (schema, shared) = (view.schema(), Arc::new(Shared::default()));
-        let scan = Scan::new(trace, Need { columns: vec![true; view.columns.len()], window }, view, shared.clone());
+        let scan = Scan::new(
+            trace,
+            Need { columns: vec![true; view.columns.len()], window, bounds: Vec::new() },
+            view,
+            shared.clone(),
+        );
         let blocks = scan.blocks().len() as u64;
         Ok(Query::begun(Planned { query: scan.into_lazy()?, schema, shared, blocks }))
     }
@@ -154,7 +160,7 @@ where
         let schema = described.collect_schema()?;
         let plan = described.to_alp_optimized()?;
         plan::check_arithmetic(&plan)?;
-        Ok((schema, plan::needs(&plan, &views)))
+        Ok((schema, plan::needs(&plan, &views, trace.layout())))
     });
     let (schema, needs) = described.map_err(refused)?;
     let shared = Arc::new(Shared::default());
@@ -180,7 +186,7 @@ fn scan_of<S>(trace: &Arc<Trace<S>>, view: &View, need: Option<&Need>, window: W
 where
     S: Source + Send + Sync + 'static,
 {
-    let nothing = || Need { columns: vec![false; view.columns.len()], window };
+    let nothing = || Need { columns: vec![false; view.columns.len()], window, bounds: Vec::new() };
     let need = need.cloned().map_or_else(nothing, |need| Need { window: need.window.intersection(window), ..need });
     Scan::new(trace.clone(), need, view.clone(), shared.clone())
 }

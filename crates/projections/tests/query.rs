@@ -59,6 +59,72 @@ fn csv(trace: &Arc<Trace<Counted>>, sql: &str) -> String {
     text(trace, sql, RowFormat::Csv)
 }
 
+/// Whatever a filter asks of a field, the blocks that are passed over have no row that it lets through: what it asks of the same
+/// value that a function gives, no block's ranges answer.
+#[test]
+fn blocks_are_passed_over_that_cannot_have_a_row() {
+    let trace = full(200, 7);
+    let mut asked = 0;
+    for table in sql_tables(trace.layout()).into_iter().filter(|table| table.name.starts_with("entities.")) {
+        let is_key = |name: &str| matches!(name, "tick" | "slot" | "generation");
+        for column in table.columns.iter().filter(|column| !is_key(&column.name) && column.type_name != "bool") {
+            let name = &column.name;
+            let from = format!("FROM {}", table.name);
+            let all = csv(&trace, &format!("SELECT DISTINCT {name} {from} ORDER BY {name}"));
+            let all: Vec<&str> = all.lines().skip(1).collect();
+            let some = [0, 1, all.len() / 3, all.len() / 2, all.len() - 1].map(|at| all[at.min(all.len() - 1)]);
+            for value in some.into_iter().chain(["0", "-0.0", "0.1", "-7", "100000000000", "0.0000001"]) {
+                for op in ["<", "<=", ">", ">=", "="] {
+                    let count = |filter: String| {
+                        written(&trace, &format!("SELECT count(*) AS n {from} WHERE {filter}"), "..", RowFormat::Csv)
+                            .ok()
+                    };
+                    let expected = count(format!("coalesce({name}, {name}) {op} {value}"));
+                    asked += usize::from(expected.is_some());
+                    assert_eq!(count(format!("{name} {op} {value}")), expected, "{name} {op} {value}");
+                    let back = op.replace(['<', '>'], if op.contains('<') { ">" } else { "<" });
+                    let twice = format!("{value} {back} {name} AND {name} {op} {value} AND tick < 150");
+                    let expected = count(format!("coalesce({name}, {name}) {op} {value} AND tick < 150"));
+                    assert_eq!(count(twice.clone()), expected, "{twice}");
+                }
+            }
+        }
+    }
+    assert!(asked > 100, "only {asked} filters are questions");
+    // The same question, once of the field and once of what a function gives of it.
+    for asked in [
+        "SELECT count(*) AS n FROM entities.creature WHERE NOT (hp < 20) AND x > 0.5",
+        "SELECT count(*) AS n FROM entities.creature WHERE hp < 20 OR x > 1.5",
+        "SELECT count(*) AS n FROM entities.creature WHERE CAST(hp AS DOUBLE) < 20.5 AND CAST(hp AS BIGINT) >= 3",
+        "SELECT count(*) AS n FROM entities.creature WHERE CAST(x AS DOUBLE) <= 0.5",
+        "SELECT count(*) AS n FROM (SELECT * FROM entities.creature LIMIT 40) AS c WHERE hp < 20",
+        "SELECT tick, slot FROM entities.creature WHERE hp < 20 ORDER BY tick, slot LIMIT 3",
+        "SELECT count(*) AS n FROM entities.creature a JOIN entities.creature b ON a.tick = b.tick WHERE a.hp < 9 AND b.hp > 20",
+        "SELECT count(*) AS n FROM state s LEFT JOIN (SELECT * FROM entities.creature WHERE hp < 9) AS c ON s.tick = c.tick",
+        "SELECT count(*) AS n FROM entities.creature WHERE hp BETWEEN 5 AND 9 AND tick >= 20",
+        "SELECT count(*) AS n FROM entities.creature WHERE hp IN (3, 7)",
+    ] {
+        let opaque = asked
+            .replace("hp", "coalesce(hp, hp)")
+            .replace("(x ", "(coalesce(x, x) ")
+            .replace(" x >", " coalesce(x, x) >");
+        let opaque = opaque
+            .replace("a.coalesce(hp, hp)", "coalesce(a.hp, a.hp)")
+            .replace("b.coalesce(hp, hp)", "coalesce(b.hp, b.hp)");
+        let answer = |sql: &str| written(&trace, sql, "..", RowFormat::Csv).map_err(|error| format!("{sql}: {error}"));
+        assert_eq!(answer(asked).unwrap(), answer(&opaque).unwrap(), "{asked}");
+    }
+    // Of a block without any, nothing is read but its head.
+    let trace = full(2_000, 500);
+    let read = |sql: &str| {
+        let before = trace.source().read.load(Ordering::Relaxed);
+        csv(&trace, sql);
+        trace.source().read.load(Ordering::Relaxed) - before
+    };
+    let whole = read("SELECT count(*) AS n FROM entities.creature WHERE coalesce(x, x) < -1000000000");
+    assert!(read("SELECT count(*) AS n FROM entities.creature WHERE x < -1000000000") * 2 < whole);
+}
+
 #[test]
 fn answers_read_well() {
     let trace = full(30, 7);

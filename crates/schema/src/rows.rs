@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::admissible;
 use crate::table::{ColumnType, columns};
 use crate::{
-    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, Slot, TableId, TableKind, Tick, Uid,
+    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, ScalarType, Slot, TableId, TableKind,
+    Tick, Uid, vectorized,
 };
 
 /// Byte strings of any length, one a row.
@@ -140,6 +141,12 @@ impl Column {
         }
     }
 
+    /// The bits of the lowest and of the highest of its values, which are of that type; `None` without rows and of byte strings. Of
+    /// floats −0 is below +0.
+    pub fn range(&self, scalar_type: ScalarType) -> Option<(u64, u64)> {
+        vectorized!(range_of(self, scalar_type))
+    }
+
     /// Whether row `a` of this column equals row `b` of `other`, bit for bit.
     pub fn same(&self, a: usize, other: &Column, b: usize) -> bool {
         match (self, other) {
@@ -189,6 +196,48 @@ impl Column {
             Column::Bytes(ragged) => ragged.truncate(rows),
         }
     }
+}
+
+#[inline(always)]
+fn range_of(column: &Column, scalar_type: ScalarType) -> Option<(u64, u64)> {
+    match (column, scalar_type) {
+        (Column::W8(lanes), _) => extremes(lanes, |bits| bits, u64::from),
+        (Column::W32(lanes), ScalarType::F32) => {
+            let back = |rank| u64::from(float_rank_32(rank).cast_unsigned());
+            extremes(lanes, |bits: u32| float_rank_32(bits.cast_signed()), back)
+        }
+        (Column::W32(lanes), ScalarType::I32) => {
+            extremes(lanes, u32::cast_signed, |rank: i32| u64::from(rank.cast_unsigned()))
+        }
+        (Column::W32(lanes), _) => extremes(lanes, |bits| bits, u64::from),
+        (Column::W64(lanes), ScalarType::F64) => {
+            let back = |rank| float_rank_64(rank).cast_unsigned();
+            extremes(lanes, |bits: u64| float_rank_64(bits.cast_signed()), back)
+        }
+        (Column::W64(lanes), ScalarType::I64) => extremes(lanes, u64::cast_signed, i64::cast_unsigned),
+        (Column::W64(lanes), _) => extremes(lanes, |bits| bits, |rank| rank),
+        (Column::Bytes(_), _) => None,
+    }
+}
+
+/// The lowest and the highest of some lanes, by numbers that are ordered as they are and that `back` makes their bits of.
+#[inline(always)]
+fn extremes<L: Copy, R: Ord + Copy>(lanes: &[L], rank: impl Fn(L) -> R, back: impl Fn(R) -> u64) -> Option<(u64, u64)> {
+    let first = rank(*lanes.first()?);
+    let ranks = lanes.iter().map(|&lane| rank(lane));
+    let (low, high) = ranks.fold((first, first), |(low, high), rank| (low.min(rank), high.max(rank)));
+    Some((back(low), back(high)))
+}
+
+/// A number that is ordered as the float of these bits is, and the other way round.
+#[inline(always)]
+fn float_rank_32(bits: i32) -> i32 {
+    bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()
+}
+
+#[inline(always)]
+fn float_rank_64(bits: i64) -> i64 {
+    bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
 }
 
 /// The rows of one table.
@@ -468,4 +517,48 @@ pub(crate) fn lanes64(column: &Column) -> &[u64] {
 /// The entity kind of a table, if it is one of entities.
 pub(crate) fn entity_kind(kind: TableKind) -> Option<KindId> {
     if let TableKind::Entities(kind) = kind { Some(kind) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_in_the_order_of_values() {
+        let range = |scalar_type, values: &[Scalar]| {
+            let mut column = Column::new(ColumnType::Scalar(scalar_type));
+            for value in values {
+                match &mut column {
+                    Column::W8(lanes) => lanes.push(u8::try_from(value.bits()).unwrap()),
+                    Column::W32(lanes) => lanes.push(lane32(value.bits())),
+                    Column::W64(lanes) => lanes.push(value.bits()),
+                    Column::Bytes(_) => unreachable!("of scalars"),
+                }
+            }
+            column.range(scalar_type)
+        };
+        // Each list ascends; whatever the order it stands in, the ends are the range.
+        let lists: [(ScalarType, Vec<Scalar>); 8] = [
+            (ScalarType::Bool, [false, true].map(Scalar::Bool).to_vec()),
+            (ScalarType::U16, [0, 3, 65_535].map(Scalar::U16).to_vec()),
+            (ScalarType::I32, [i32::MIN, -1, 0, 1, i32::MAX].map(Scalar::I32).to_vec()),
+            (ScalarType::U32, [0, 1, 1 << 31, u32::MAX].map(Scalar::U32).to_vec()),
+            (ScalarType::I64, [i64::MIN, -1, 0, 1, i64::MAX].map(Scalar::I64).to_vec()),
+            (ScalarType::U64, [0, 1, 1 << 63, u64::MAX].map(Scalar::U64).to_vec()),
+            (ScalarType::F32, [f32::MIN, -1.5, -1e-40, -0.0, 0.0, 1e-40, 1.5, f32::MAX].map(Scalar::F32).to_vec()),
+            (ScalarType::F64, [f64::MIN, -1.5, -1e-320, -0.0, 0.0, 1e-320, 1.5, f64::MAX].map(Scalar::F64).to_vec()),
+        ];
+        for (scalar_type, ascending) in lists {
+            assert_eq!(range(scalar_type, &[]), None);
+            for (first, low) in ascending.iter().enumerate() {
+                for high in &ascending[first..] {
+                    let expected = Some((low.bits(), high.bits()));
+                    // Enough of them that several are looked at at once.
+                    let many: Vec<Scalar> = [*high, *low].into_iter().cycle().take(100).collect();
+                    assert_eq!(range(scalar_type, &many), expected, "{scalar_type} {low:?} {high:?}");
+                    assert_eq!(range(scalar_type, &[*low, *high]), expected, "{scalar_type} {low:?} {high:?}");
+                }
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Scalar types and values. A value is its bits: two floats are the same when every bit of them is.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Type of a column's values.
@@ -73,6 +74,19 @@ impl ScalarType {
             ScalarType::F32 => u32::try_from(bits).is_ok_and(|bits| f32::from_bits(bits).is_finite()),
             ScalarType::I64 | ScalarType::U64 => true,
             ScalarType::F64 => f64::from_bits(bits).is_finite(),
+        }
+    }
+}
+
+impl ScalarType {
+    /// How two values of this type, given by their bits, are ordered. Of floats −0 is below +0.
+    pub fn order(self, a: u64, b: u64) -> Ordering {
+        match (Scalar::from_bits(self, a), Scalar::from_bits(self, b)) {
+            (Scalar::I32(a), Scalar::I32(b)) => a.cmp(&b),
+            (Scalar::I64(a), Scalar::I64(b)) => a.cmp(&b),
+            (Scalar::F32(a), Scalar::F32(b)) => a.total_cmp(&b),
+            (Scalar::F64(a), Scalar::F64(b)) => a.total_cmp(&b),
+            _ => a.cmp(&b),
         }
     }
 }

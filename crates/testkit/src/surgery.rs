@@ -87,6 +87,15 @@ pub fn remove_last(record: &mut Vec<u8>, vectors: &[usize], size: usize) {
     put_elements(record, vectors, size, &rest);
 }
 
+/// Bytes of a block's root from a vector to the root's end: of its tick runs, rows, column frames and ranges.
+pub const BLOCK_TICK_RUNS: usize = 32;
+/// As [`BLOCK_TICK_RUNS`].
+pub const BLOCK_ROWS: usize = 24;
+/// As [`BLOCK_TICK_RUNS`].
+pub const BLOCK_COLUMNS: usize = 16;
+/// As [`BLOCK_TICK_RUNS`].
+pub const BLOCK_RANGES: usize = 8;
+
 /// Bytes of a column frame's record in the head of a block: encoding (u8), length (u32), checksum (u32).
 pub const FRAME_RECORD: usize = 9;
 
@@ -98,7 +107,7 @@ pub fn frames(bytes: &[u8], block: &Section) -> Vec<(Range<usize>, usize)> {
         at += len;
         (at - len..at, record.start + 5)
     };
-    elements(bytes, block.head.end - 8, FRAME_RECORD)
+    elements(bytes, block.head.end - BLOCK_COLUMNS, FRAME_RECORD)
         .into_iter()
         .map(frame)
         .filter(|(frame, _)| frame.end <= block.tail.end && !frame.is_empty())
@@ -248,7 +257,7 @@ impl Parts {
         let frames = column_frames(layout);
         let at = frames.iter().position(|frame| frame == name).expect("the layout has such a frame");
         let part = self.section(b"BLCK", block);
-        let records = elements(&part.head, part.head.len() - 8, FRAME_RECORD);
+        let records = elements(&part.head, part.head.len() - BLOCK_COLUMNS, FRAME_RECORD);
         let len = |record: &Range<usize>| u32_at(&part.head, record.start + 1);
         let start: usize = records[..at].iter().map(len).sum();
         let old = len(&records[at]);

@@ -2,6 +2,7 @@
 //!
 //! A value of an entity is predicted from the same entity's last ticks; slot and generation stand once per run of ticks.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::draws;
 use crate::frame::Cursor;
 use crate::index::tick_runs_of;
 use crate::places::{EntityRun, Places};
-use crate::records::{self, ArchivedBlockRecord, BlockRecord, ColumnFrameRecord, TickRunRecord};
+use crate::records::{self, ArchivedBlockRecord, BlockRecord, ColumnFrameRecord, RangeRecord, TickRunRecord};
 use crate::section::{Tag, read_head};
 use crate::{BlockEntry, Encoding, Error};
 
@@ -43,6 +44,7 @@ pub(crate) struct BlockWriter {
     places: Places,
     tail: Vec<u8>,
     columns: Vec<ColumnFrameRecord>,
+    ranges: Vec<RangeRecord>,
 }
 
 impl BlockWriter {
@@ -54,6 +56,7 @@ impl BlockWriter {
             places: Places::default(),
             tail: Vec::new(),
             columns: Vec::new(),
+            ranges: Vec::new(),
         }
     }
 
@@ -63,6 +66,7 @@ impl BlockWriter {
         let layout = rows.layout();
         self.tail.clear();
         self.columns.clear();
+        self.ranges.clear();
         for (id, schema) in layout.tables().iter().enumerate() {
             self.table(rows.table(TableId(id)), schema, layout);
         }
@@ -73,13 +77,14 @@ impl BlockWriter {
                 .collect(),
             rows: (0..layout.tables().len()).map(count).collect(),
             columns: std::mem::take(&mut self.columns),
+            ranges: std::mem::take(&mut self.ranges),
         };
         (record, &self.tail)
     }
 
     fn table(&mut self, table: &Table, schema: &TableSchema, layout: &Layout) {
         match (schema.kind, schema.arity) {
-            (TableKind::Entities(_), _) => return self.entities(table),
+            (TableKind::Entities(_), _) => return self.entities(table, schema),
             (_, Arity::Many) => {
                 let starts = std::iter::once(&0).chain(&table.ends);
                 let counts: Vec<u32> = table.ends.iter().zip(starts).map(|(end, start)| end - start).collect();
@@ -119,7 +124,11 @@ impl BlockWriter {
         }
     }
 
-    fn entities(&mut self, table: &Table) {
+    fn entities(&mut self, table: &Table, schema: &TableSchema) {
+        self.ranges.extend(field_ranges(table, schema).map(|range| {
+            let (low, high) = range.unwrap_or_default();
+            RangeRecord { low, high }
+        }));
         let runs = entity_runs(table);
         let ticks = len32(table.ends.len());
         self.lanes(&[len32(runs.len())], None);
@@ -171,6 +180,15 @@ impl BlockWriter {
         let (encoding, len, checksum) = (encoding.number(), len32(bytes.len()), checksum(bytes));
         self.columns.push(ColumnFrameRecord { encoding, len, checksum });
     }
+}
+
+/// For each field of a table of entities the bits of its lowest and of its highest value; `None` without rows.
+fn field_ranges(table: &Table, schema: &TableSchema) -> impl Iterator<Item = Option<(u64, u64)>> {
+    let fields = table.columns.iter().zip(&schema.columns).skip(entities::FIRST_FIELD);
+    fields.map(|(column, declared)| match declared.column_type {
+        ColumnType::Scalar(scalar_type) => column.range(scalar_type),
+        _ => unreachable!("entities have scalar fields only"),
+    })
 }
 
 /// The checksum of a column frame.
@@ -264,6 +282,7 @@ impl BlockHead {
         let rows: Vec<u32> = record.rows.iter().map(|count| count.to_native()).collect();
         let spare = check_rows(layout, &ticks, &rows).map_err(damaged)?;
         let columns = read_columns(layout, record).map_err(damaged)?;
+        check_ranges(layout, record).map_err(damaged)?;
         let mut at = entry.tail_start();
         let table = |frames: Vec<Frame>| {
             let start = at;
@@ -342,6 +361,66 @@ fn read_columns(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Vec
         checksum: frame.checksum.to_native(),
     });
     Ok(layout.tables().iter().map(|schema| frames.by_ref().take(frame_count(schema)).collect()).collect())
+}
+
+/// How many fields tables of entities have.
+fn fields_of(schema: &TableSchema) -> usize {
+    if matches!(schema.kind, TableKind::Entities(_)) { schema.columns.len() - entities::FIRST_FIELD } else { 0 }
+}
+
+fn check_ranges(layout: &Layout, record: &ArchivedBlockRecord) -> Result<(), String> {
+    let expected: usize = layout.tables().iter().map(fields_of).sum();
+    if record.ranges.len() != expected {
+        return Err(format!("ranges of {expected} fields are expected, not {}", record.ranges.len()));
+    }
+    let mut ranges = record.ranges.iter().map(|range| (range.low.to_native(), range.high.to_native()));
+    for (schema, rows) in layout.tables().iter().zip(record.rows.iter()) {
+        for declared in &schema.columns[schema.columns.len() - fields_of(schema)..] {
+            let ColumnType::Scalar(ty) = declared.column_type else { continue };
+            let (low, high) = ranges.next().expect("counted above");
+            let is_range = match rows.to_native() {
+                0 => (low, high) == (0, 0),
+                _ => ty.admits(low) && ty.admits(high) && ty.order(low, high) != Ordering::Greater,
+            };
+            if !is_range {
+                let name = format!("{}.{}", schema.name, declared.name);
+                return Err(format!("{low:#x} to {high:#x} is no range of {name}, a {ty} with {rows} rows"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks the ranges that the head of a block tells against its rows, which are all that it has. Who reads some of a block believes them,
+/// as digests are believed.
+pub(crate) fn check_ranges_of(rows: &Rows, head: &[u8]) -> Result<(), String> {
+    let record = records::access::<ArchivedBlockRecord>(head)?;
+    let stored = record.ranges.iter().map(|range| (range.low.to_native(), range.high.to_native()));
+    let tables = rows.layout().tables().iter().enumerate().filter(|(_, schema)| fields_of(schema) > 0);
+    let computed = tables.flat_map(|(id, schema)| field_ranges(rows.table(TableId(id)), schema));
+    if stored.eq(computed.map(Option::unwrap_or_default)) {
+        return Ok(());
+    }
+    Err("the ranges of the block's fields are not those of its rows".to_owned())
+}
+
+/// What the head of a block says of the fields of a table of entities: for each the bits of its lowest and of its highest value;
+/// none where the block has no rows of the table. `bytes` are those of its section up to its tail.
+pub(crate) fn read_ranges(
+    layout: &Layout,
+    entry: &BlockEntry,
+    table: TableId,
+    bytes: &[u8],
+) -> Result<Vec<Option<(u64, u64)>>, Error> {
+    let damaged = |rule: String| Error::damaged(entry.offset, rule);
+    let (_, head) = read_head(Tag::Block, entry.offset, bytes, entry.end())?;
+    let record = records::access::<ArchivedBlockRecord>(head).map_err(damaged)?;
+    check_ranges(layout, record).map_err(damaged)?;
+    let rows = record.rows.get(table.0).ok_or_else(|| damaged("a table has no number of rows".to_owned()))?;
+    let before: usize = layout.tables()[..table.0].iter().map(fields_of).sum();
+    let ranges = &record.ranges[before..][..fields_of(&layout.tables()[table.0])];
+    let has_rows = rows.to_native() > 0;
+    Ok(ranges.iter().map(|range| has_rows.then(|| (range.low.to_native(), range.high.to_native()))).collect())
 }
 
 /// What is asked of a block.

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cdt_schema::{Channel, ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
+use cdt_schema::{Channel, ChannelSet, Digest, Layout, RowError, Rows, TableId, TableKind, Tick, TickBuilder};
 use twox_hash::XxHash3_64;
 
-use crate::block::{Asked, BlockBytes};
+use crate::block::{Asked, BlockBytes, read_ranges};
 use crate::index::SegmentEntry;
 use crate::new_file::Waiting;
 use crate::records::ArchivedSummariesRecord;
@@ -552,6 +552,24 @@ impl<S: Source> Trace<S> {
         let entry = &self.index.blocks[block];
         let asked = Asked::Columns(table, columns);
         self.checked(entry, decoder.decode(&self.index.layout, entry, asked, self))
+    }
+
+    /// What the head of a block says of the fields of a table of entities, without its rows: for each the bits of its lowest and of its
+    /// highest value, ordered as its type is (−0 is below +0). `None` where the block has no rows of the table.
+    ///
+    /// # Errors
+    /// The head cannot be read or is damaged.
+    ///
+    /// # Panics
+    /// If the table is none of entities.
+    pub fn ranges(&self, block: usize, table: TableId) -> Result<Vec<Option<(u64, u64)>>, Error> {
+        let TraceIndex { layout, blocks, .. } = &self.index;
+        let schema = &layout.tables()[table.0];
+        assert!(matches!(schema.kind, TableKind::Entities(_)), "ranges are of entities, not of {}", schema.name);
+        let entry = &blocks[block];
+        let mut buffer = Vec::new();
+        let head = self.at(entry.offset..entry.tail_start(), &mut buffer)?;
+        read_ranges(layout, entry, table, head).map_err(|error| error.in_file(&self.name))
     }
 
     /// Rows whose ticks are those that the index gives the block.

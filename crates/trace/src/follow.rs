@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Digest, Layout, Rows, Tick};
 
-use crate::block::{Asked, BlockBytes, BlockHead, MAX_TAIL};
+use crate::block::{Asked, BlockBytes, BlockHead, MAX_TAIL, check_ranges_of};
 use crate::index::read_meta;
 use crate::records::{self, ArchivedBlockRecord, ArchivedFooterRecord, ArchivedLossRecord};
 use crate::section::{self, FILE_HEADER, SECTION_HEADER, SectionHeader, TRAILER, Tag};
@@ -276,6 +276,7 @@ impl Follower {
                 let layout = self.layout.as_ref().expect("the META section is the first one");
                 let asked = Asked::Channels(ChannelSet::ALL, [entry.first_tick, entry.last_tick]);
                 let rows = self.decoder.decode(layout, &entry, asked, &SectionBytes { offset: entry.offset, bytes })?;
+                check_ranges_of(&rows, head).map_err(damaged)?;
                 self.last_tick = Some(entry.last_tick);
                 self.digests += 8 * u64::from(entry.ticks);
                 Section::Block { entry, rows, head, tail }

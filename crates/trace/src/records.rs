@@ -99,6 +99,15 @@ pub(crate) struct BlockRecord {
     pub(crate) rows: Vec<u32>,
     /// One for every column frame of every table in order: its bytes of the tail, which stand one after another.
     pub(crate) columns: Vec<ColumnFrameRecord>,
+    /// One for every field of every table of entities in order.
+    pub(crate) ranges: Vec<RangeRecord>,
+}
+
+/// The bits of the lowest and of the highest value of a field in a block; zeros where it has none.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, Default)]
+pub(crate) struct RangeRecord {
+    pub(crate) low: u64,
+    pub(crate) high: u64,
 }
 
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug)]
@@ -275,6 +284,7 @@ extent::plain!(
     ArchivedMemoryRecord,
     ArchivedTickRunRecord,
     ArchivedColumnFrameRecord,
+    ArchivedRangeRecord,
     ArchivedBlockEntryRecord,
     ArchivedSegmentEntryRecord,
     ArchivedSectionRecord,
@@ -291,7 +301,7 @@ extent::structures! {
     ArchivedRngStreamRecord { name }
     ArchivedSyscallRecord { module, name, args }
     ArchivedCheckpointRecord { counters }
-    ArchivedBlockRecord { tick_runs, rows, columns }
+    ArchivedBlockRecord { tick_runs, rows, columns, ranges }
     ArchivedSegmentRecord { rows, changed, diagnostics, blocks, tick_runs }
     ArchivedSummariesRecord { channel_digests, rows, ticks_with_input, changed, diagnostics }
     ArchivedFooterRecord { segments, loss, end_reason }

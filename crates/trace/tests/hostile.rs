@@ -14,7 +14,8 @@ use cdt_schema::{
     Rows, Scalar, ScalarType, Slot, TableId, Tick, TickBuilder, TickDigester, Uid,
 };
 use cdt_testkit::surgery::{
-    FRAME_RECORD, Section, checksum_into, elements, frame_checksum_into, frames, seal, seal_segment, sections,
+    BLOCK_COLUMNS, BLOCK_ROWS, FRAME_RECORD, Section, checksum_into, elements, frame_checksum_into, frames, seal,
+    seal_segment, sections,
 };
 use cdt_testkit::{Numbers, full_layout, meta, write_full};
 use cdt_trace::{BlockDecoder, Encoder, Encoding, Error, Loss, LossKind, Options, Trace};
@@ -60,14 +61,14 @@ fn mutate(bytes: &mut [u8], all: &[Section], numbers: &mut Numbers) -> String {
             "a column frame".to_owned()
         }
         7 | 8 => {
-            let columns = elements(bytes, block.head.end - 8, FRAME_RECORD);
+            let columns = elements(bytes, block.head.end - BLOCK_COLUMNS, FRAME_RECORD);
             let column = columns[numbers.below(u32::try_from(columns.len()).unwrap()) as usize].start;
             bytes[column] = u8::try_from(numbers.below(17)).unwrap();
             seal(bytes, block);
             "a column's encoding".to_owned()
         }
         9 => {
-            let rows = elements(bytes, block.head.end - 16, 4);
+            let rows = elements(bytes, block.head.end - BLOCK_ROWS, 4);
             let row = rows[numbers.below(u32::try_from(rows.len()).unwrap()) as usize].clone();
             let scale = 1 << numbers.below(24);
             bytes[row].copy_from_slice(&numbers.below(scale).to_le_bytes());
@@ -200,7 +201,7 @@ fn coded_fixture() -> Vec<u8> {
     encoder.record_loss(&loss);
     let bytes = encoder.finish("complete").0;
     let block = sections(&bytes).into_iter().find(|section| &section.tag == b"BLCK").unwrap();
-    let columns = elements(&bytes, block.head.end - 8, FRAME_RECORD);
+    let columns = elements(&bytes, block.head.end - BLOCK_COLUMNS, FRAME_RECORD);
     let coded = columns.iter().filter(|column| (13..=15).contains(&bytes[column.start])).count();
     assert_eq!(coded, 4, "columns that are coded");
     bytes
@@ -266,7 +267,7 @@ fn few_bytes_do_not_ask_for_many() {
     for table in 0..12 {
         for count in [1 << 20, 1 << 22, 1 << 24, u32::MAX] {
             let mut bytes = good.clone();
-            let rows = elements(&bytes, block.head.end - 16, 4)[table].clone();
+            let rows = elements(&bytes, block.head.end - BLOCK_ROWS, 4)[table].clone();
             bytes[rows].copy_from_slice(&count.to_le_bytes());
             seal(&mut bytes, block);
             let what = format!("{count} rows in table {table}");
@@ -302,7 +303,7 @@ fn pages_of_zeros(good: &[u8], count: u32) -> Vec<u8> {
     // All of the pages' bytes are one plane, and all of its bytes one byte.
     let columns: [(u8, Vec<u8>); 4] =
         [(0, counts), (1, 0u32.to_le_bytes().to_vec()), (1, 64u32.to_le_bytes().to_vec()), (8, vec![1, 0])];
-    let records = elements(good, block.head.end - 8, FRAME_RECORD);
+    let records = elements(good, block.head.end - BLOCK_COLUMNS, FRAME_RECORD);
     for ((encoding, column), record) in columns.into_iter().zip(&records[records.len() - 4..]) {
         bytes[record.start] = encoding;
         bytes[record.start + 1..record.start + 5].copy_from_slice(&u32::try_from(column.len()).unwrap().to_le_bytes());
@@ -311,7 +312,7 @@ fn pages_of_zeros(good: &[u8], count: u32) -> Vec<u8> {
         let end = bytes.len();
         frame_checksum_into(&mut bytes, start..end, record.start + 5);
     }
-    let rows = elements(good, block.head.end - 16, 4).pop().unwrap();
+    let rows = elements(good, block.head.end - BLOCK_ROWS, 4).pop().unwrap();
     bytes[rows].copy_from_slice(&count.to_le_bytes());
     let end = bytes.len();
     let tail_len = end - block.tail.start;

@@ -8,7 +8,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use cdt_testkit::surgery::{FRAME_RECORD, Section, elements, put_u32, seal, sections};
+use cdt_testkit::surgery::{BLOCK_COLUMNS, FRAME_RECORD, Section, elements, put_u32, seal, sections};
 use cdt_testkit::write_full;
 use cdt_trace::{ErrorKind, GrowingTrace, Options, Unwatched, recover};
 use peak_alloc::PeakAlloc;
@@ -50,7 +50,7 @@ fn no_memory_is_spent_on_what_a_header_says() {
     for (what, section, tail) in cases {
         let mut bytes = whole[..section.head.end].to_vec();
         if tail == HOLE - 1 {
-            let len = elements(&bytes, section.head.end - 8, FRAME_RECORD)[0].start + 1;
+            let len = elements(&bytes, section.head.end - BLOCK_COLUMNS, FRAME_RECORD)[0].start + 1;
             let others = section.tail.len() - cdt_testkit::surgery::u32_at(&bytes, len);
             put_u32(&mut bytes, len, usize::try_from(tail).unwrap() - others);
         }

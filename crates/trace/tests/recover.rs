@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Scalar, Tick};
-use cdt_testkit::surgery::{Section, elements, reseal, seal, sections};
+use cdt_testkit::surgery::{BLOCK_RANGES, Section, elements, reseal, seal, sections};
 use cdt_testkit::{Numbers, Scene, full_layout, meta, plain_layout, write_full};
 use cdt_trace::{
     Encoder, Error, ErrorKind, GrowingTrace, Loss, LossKind, Options, Recovered, Recovery, Trace, Unwatched,
@@ -256,6 +256,22 @@ fn files_are_recovered_beside_and_never_over_what_is_read() {
     let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["begun.partial", "damaged.cdt", "junk.partial", "run.cdt", "run.cdt.partial"]);
+}
+
+#[test]
+fn a_block_whose_ranges_are_not_those_of_its_rows_is_damaged() {
+    let whole = write_full(40, 1, Options { block_ticks: 4, ..Options::LIVE });
+    let all = sections(&whole);
+    let block = of(&all, b"BLCK")[3];
+    let mut bytes = whole.clone();
+    let range = elements(&bytes, block.head.end - BLOCK_RANGES, 16).remove(0);
+    // The field is a float, so another last bit is another value, and still a range.
+    bytes[range.start + 8] ^= 1;
+    seal(&mut bytes, block);
+    let (_, recovered) = brought_back(&bytes).unwrap();
+    let loss = recovered.loss.unwrap();
+    assert_eq!((recovered.ticks, loss.from), (12, Tick(12)));
+    assert!(loss.detail.contains("the ranges of the block's fields are not those of its rows"), "{loss:?}");
 }
 
 #[test]

@@ -1,16 +1,20 @@
 """Blocks: the head, the tail, and the bounds that hold before anything is allocated."""
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
 from .columns import Runs, read_column
 from .layout import LANES, Shape, Table
-from .records import Block, ColumnFrame, Layout, TickRun
+from .records import Block, ColumnFrame, Layout, Range, TickRun
 from .wire import hash64, need, to_bytes
 
+KEYS = 2
+"""Columns of an entity table that are no fields: slot and generation."""
+EXPONENTS = {"f32": 0x7F800000, "f64": 0x7FF << 52}
+WIDTHS = {"bool": 1, "i32": 32, "u32": 32, "f32": 32, "i64": 64, "u64": 64, "f64": 64}
 MOST_TICKS = 1 << 16
 MOST_BYTES = 48 << 20
 MOST_TAIL = 96 << 20
@@ -104,6 +108,37 @@ def ticks_of(runs: list[TickRun]) -> list[int]:
     return [tick for run in runs for tick in range(run.first, run.first + run.count)]
 
 
+def check_lanes(kind: str, lanes: Iterable[int]) -> None:
+    """Lanes of one type."""
+    if kind == "bool":
+        need(all(lane <= 1 for lane in lanes), "bools are 0 or 1")
+    elif kind == "u16":
+        need(all(lane < 1 << 16 for lane in lanes), "u16 fit 16 bits")
+    elif kind in EXPONENTS:
+        exponent = EXPONENTS[kind]
+        need(all(lane & exponent != exponent for lane in lanes), "floats are finite")
+
+
+def check_range(kind: str, found: Range, rows: int) -> None:
+    """A range is of two values of the type in their order, or of none."""
+    if rows == 0:
+        need(found == Range(0, 0), "the range of a field without rows is 0 to 0")
+        return
+    for lane in (found.low, found.high):
+        need(lane < 1 << WIDTHS[kind], "the ends of a range fit the type")
+        check_lanes(kind, (lane,))
+    need(rank(kind, found.low) <= rank(kind, found.high), "a range ascends")
+
+
+def rank(kind: str, lane: int) -> int:
+    """Something that is ordered as the values of a type are."""
+    bits = WIDTHS[kind]
+    is_negative = lane >> (bits - 1) & 1
+    if kind in ("f32", "f64"):
+        return -(lane & ~(1 << (bits - 1))) - 1 if is_negative else lane
+    return lane - (1 << bits) if is_negative and kind in ("i32", "i64") else lane
+
+
 class BlockReader:
     """Reads the tail of a block, frame after frame. `take` gives the next bytes of it."""
 
@@ -124,6 +159,13 @@ class BlockReader:
         need(len(self.head.rows) == len(self.tables), "the head has a number of rows for each table")
         frames = sum(table.frames for table in self.tables)
         need(len(self.head.columns) == frames, "the head has an entry for each column frame")
+        fields = sum(len(table.columns) - KEYS for table in self.tables if table.shape is Shape.RUNS)
+        need(len(self.head.ranges) == fields, "the head has a range for each field of entities")
+        ranges = iter(self.head.ranges)
+        for table, rows in zip(self.tables, self.head.rows):
+            if table.shape is Shape.RUNS:
+                for column in table.columns[KEYS:]:
+                    check_range(column.type, next(ranges), rows)
 
     def check_rows(self) -> None:
         """The rows that the head tells of fit the bounds, cells not counted."""

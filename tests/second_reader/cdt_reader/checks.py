@@ -4,13 +4,10 @@ from array import array
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-from .blocks import Rows
+from .blocks import WIDTHS, Rows, check_lanes
 from .layout import TYPES
 from .records import Field, Layout
 from .wire import need, numbers
-
-EXPONENTS = {"f32": 0x7F800000, "f64": 0x7FF << 52}
-WIDTHS = {"bool": 1, "i32": 32, "u32": 32, "f32": 32, "i64": 64, "u64": 64, "f64": 64}
 
 
 def check_rows(layout: Layout, rows: Rows) -> None:
@@ -22,17 +19,6 @@ def check_rows(layout: Layout, rows: Rows) -> None:
     # A kind of entities may bear the name of a table, but its table's name begins with `entities.`.
     if check is not None:
         check(layout, rows)
-
-
-def check_lanes(kind: str, lanes: Iterable[int]) -> None:
-    """Lanes of one type."""
-    if kind == "bool":
-        need(all(lane <= 1 for lane in lanes), "bools are 0 or 1")
-    elif kind == "u16":
-        need(all(lane < 1 << 16 for lane in lanes), "u16 fit 16 bits")
-    elif kind in EXPONENTS:
-        exponent = EXPONENTS[kind]
-        need(all(lane & exponent != exponent for lane in lanes), "floats are finite")
 
 
 def check_below(lanes: Iterable[int], count: int) -> None:

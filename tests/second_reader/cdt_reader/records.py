@@ -317,6 +317,14 @@ class ColumnFrame:
     hash: int
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The lanes of the lowest and of the highest value of a field."""
+
+    low: int
+    high: int
+
+
 @dataclass(frozen=True)
 class Block:
     """The head of a block."""
@@ -324,6 +332,7 @@ class Block:
     tick_runs: list[TickRun]
     rows: "array[int]"
     columns: list[ColumnFrame]
+    ranges: list[Range]
 
 
 TICK_RUN = Struct(TickRun, U32, U32)
@@ -332,6 +341,7 @@ BLOCK = Struct(
     Vector(TICK_RUN, MOST_TICKS),
     Numbers(U32),
     Vector(Struct(ColumnFrame, U8, U32, U32)),
+    Vector(Struct(Range, U64, U64)),
 )
 
 
@@ -428,4 +438,4 @@ FOOTER = Struct(
 )
 
 # The sizes that the specification gives.
-assert (BLOCK.size, SEGMENT.size, SUMMARIES.size, FOOTER.size) == (24, 64, 40, 32)
+assert (BLOCK.size, SEGMENT.size, SUMMARIES.size, FOOTER.size) == (32, 64, 40, 32)

@@ -4,9 +4,11 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .blocks import Rows
+from .blocks import KEYS, Rows, rank
 from .digests import BlockDigests, guest_rows
 from .index import IndexedSegment, Shape
+from .layout import Shape as LayoutShape
+from .records import Range
 from .trace import DecodedBlock
 
 WITHIN = 1
@@ -50,6 +52,18 @@ def changed(rows: Rows, last: Last) -> list[int]:
                 bits |= WITHIN if place else ENTERED
             last[key] = value
         result.append(bits)
+    return result
+
+
+def ranges(block: DecodedBlock) -> list[Range]:
+    """The lowest and the highest value of each field of entities."""
+    result = []
+    for rows in block.tables:
+        if rows.table.shape is LayoutShape.RUNS:
+            for column, values in list(zip(rows.table.columns, rows.columns))[KEYS:]:
+                assert isinstance(values, array)
+                ordered = sorted(values, key=lambda lane: rank(column.type, lane))
+                result.append(Range(ordered[0], ordered[-1]) if ordered else Range(0, 0))
     return result
 
 

@@ -8,7 +8,7 @@ from .digests import BlockDigests, ContentDigest
 from .index import joined
 from .layout import ALGORITHMS, TYPES, Column, checkpoint_text, layout_digest
 from .records import Field, Layout, Loss, Meta, Named, Stream, Syscall, TickRun
-from .summaries import Last, Summary, as_written, of_block, totals, totals_as_written
+from .summaries import Last, Summary, as_written, of_block, ranges, totals, totals_as_written
 from .trace import DecodedBlock, Trace
 
 LOSSES = ("dropped_ticks", "truncated_tail", "capped_rows", "recovered_prefix")
@@ -34,6 +34,7 @@ def tell(trace: Trace) -> dict[str, Any]:
             digests = BlockDigests(trace.shape.channels, block)
             summary = of_block(block, digests, last)
             agree(summary, written, "the summary of a block")
+            agree(ranges(block), block.ranges, "the ranges of a block's fields")
             content.add(digests)
             of_ticks += digests.of_ticks
             summaries.append(summary)

@@ -143,12 +143,12 @@ pub fn options(comparison: &args::Comparison) -> Result<DiffOptions, Failure> {
 
 /// The text of a policy, which may come from a pipe, and has an end.
 fn read_policy(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(POLICY_BYTES + 1).read_to_string(&mut text)?;
+    let mut text = Vec::new();
+    std::fs::File::open(path)?.take(POLICY_BYTES + 1).read_to_end(&mut text)?;
     if text.len() as u64 > POLICY_BYTES {
         return Err(io::Error::other(format!("it is longer than {POLICY_BYTES} bytes")));
     }
-    Ok(text)
+    String::from_utf8(text).map_err(|error| io::Error::other(format!("it is no UTF-8: {error}")))
 }
 
 /// The exit code of a verdict.
@@ -383,7 +383,7 @@ pub fn how_much(page: &mut Page<'_>, compared: &Compared) {
         page.field("compared", &format!("ticks {window}: {ticks}, {rows}, {}", counted(values, "value")));
         match compared.by_rows {
             None => {}
-            Some(0) => page.more("by equal digests, all of them: no row was read"),
+            Some(0) => page.more("by equal digests, all of them: no row was compared"),
             Some(by_rows) if by_rows == compared.ticks => page.more("by their rows, all of them"),
             Some(by_rows) => {
                 let by_digests = counted(compared.ticks - by_rows, "tick");
@@ -467,6 +467,11 @@ pub fn alignment(page: &mut Page<'_>, alignment: &Alignment) {
     let more = alignment.stretches.saturating_sub(ALIGNMENTS as u64);
     if more > 0 {
         page.more(&format!("and {} more", thousands(more)));
+    }
+    if alignment.in_parts {
+        page.more(
+            "matched part by part, because the same anchors recur so often: a better pairing may have been missed",
+        );
     }
     let skipped = &alignment.skipped;
     if skipped.reference + skipped.candidate == 0 {

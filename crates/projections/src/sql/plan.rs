@@ -5,7 +5,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cdt_schema::Tick;
+use cdt_schema::{Layout, Tick};
 use polars::prelude::{
     AnonymousScan, AnonymousScanArgs, DataFrame, DataType, LazyFrame, LiteralValue, Operator, PolarsError,
     PolarsResult, ScanArgsAnonymous, SchemaRef,
@@ -17,16 +17,19 @@ use polars_plan::plans::{
 use polars_plan::prelude::{Arena, Node};
 use polars_plan::utils::aexpr_to_leaf_names_iter;
 
+use super::bounds::{Bound, bounds};
 use super::view::View;
 use crate::Window;
 
 /// What a query needs of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Need {
     /// For each column whether it is needed.
     pub columns: Vec<bool>,
     /// Ticks outside of it cannot matter.
     pub window: Window,
+    /// Nor can rows that do not meet all of these.
+    pub bounds: Vec<Bound>,
 }
 
 /// A table that is described and never read.
@@ -63,7 +66,7 @@ pub(super) fn described(index: usize, view: &View) -> PolarsResult<LazyFrame> {
 
 /// What a query over described tables needs of each, by view. A table that it reads several times is needed as far as any
 /// of the readings needs it; of a table that is not named here it needs nothing.
-pub(super) fn needs(plan: &IRPlan, views: &[View]) -> BTreeMap<usize, Need> {
+pub(super) fn needs(plan: &IRPlan, views: &[View], layout: &Layout) -> BTreeMap<usize, Need> {
     let mut needs: BTreeMap<usize, Need> = BTreeMap::new();
     let mut stack = vec![plan.lp_top];
     while let Some(node) = stack.pop() {
@@ -83,8 +86,11 @@ pub(super) fn needs(plan: &IRPlan, views: &[View]) -> BTreeMap<usize, Need> {
             columns[index.expect("the optimizer knows the table's columns")] = true;
         }
         // A filter behind a LIMIT sees only the rows that the limit lets through, and those come first.
-        let bounds = predicate.filter(|_| unified_scan_args.pre_slice.is_none());
-        let need = Need { columns, window: bounds.map_or(Window::ALL, |node| ticks(node, &plan.expr_arena)) };
+        let filter = predicate.filter(|_| unified_scan_args.pre_slice.is_none());
+        let window = filter.map_or(Window::ALL, |node| ticks(node, &plan.expr_arena));
+        let kind = layout.tables()[view.table.0].kind;
+        let bounds = filter.map_or_else(Vec::new, |node| bounds(node, &plan.expr_arena, view, kind));
+        let need = Need { columns, window, bounds };
         match needs.get_mut(&described.view) {
             Some(other) => other.join(&need),
             None => drop(needs.insert(described.view, need)),
@@ -186,6 +192,7 @@ impl Need {
             start: self.window.start.min(other.window.start),
             end: self.window.end.zip(other.window.end).map(|(a, b)| a.max(b)),
         };
+        self.bounds.retain(|bound| other.bounds.contains(bound));
     }
 }
 

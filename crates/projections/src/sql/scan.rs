@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cdt_schema::{ColumnType, Scalar};
 use cdt_trace::{BlockDecoder, Source, Trace};
 use polars::prelude::{
     AllowedOptimizations, DataFrame, IntoLazy, LazyFrame, PlSmallStr, PolarsError, PolarsResult, SchemaRef,
@@ -14,6 +15,7 @@ use polars::prelude::{
 };
 use polars::prelude::{IntoColumn, NewChunkedArray};
 
+use super::bounds::{Bound, may_be_met};
 use super::decode;
 use super::plan::Need;
 use super::view::View;
@@ -41,6 +43,8 @@ pub(super) struct Scan<S> {
     /// The columns of the layout's table that the wanted ones are made of.
     columns: Vec<usize>,
     window: Window,
+    /// What rows that matter meet.
+    bounds: Vec<Bound>,
     schema: SchemaRef,
     shared: Arc<Shared>,
     /// Decoders that no thread uses at the moment.
@@ -53,7 +57,8 @@ impl<S: Source + Send + Sync + 'static> Scan<S> {
         let columns = made_of.flat_map(|(column, _)| column.origin.needs()).collect();
         let schema = view.schema();
         let decoders = Mutex::default();
-        Scan { trace, view, wanted: need.columns, columns, window: need.window, schema, shared, decoders }
+        let Need { columns: wanted, window, bounds } = need;
+        Scan { trace, view, wanted, columns, window, bounds, schema, shared, decoders }
     }
 
     /// The numbers of the blocks that have ticks of the window.
@@ -99,16 +104,41 @@ impl<S: Source + Send + Sync + 'static> Scan<S> {
         if self.shared.stopped.load(Ordering::Relaxed) {
             return Err(PolarsError::ComputeError("stopped on request".into()));
         }
+        if !self.may_matter(block).map_err(|error| self.noted(error))? {
+            self.shared.blocks.fetch_add(1, Ordering::Relaxed);
+            return Ok(DataFrame::empty_with_schema(&self.schema));
+        }
         let idle = self.decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut decoder = idle.unwrap_or_default();
-        let rows = self.trace.table_by(&mut decoder, block, self.view.table, &self.columns).map_err(|error| {
-            let mut fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
-            let message = error.to_string();
-            fault.get_or_insert(error);
-            PolarsError::ComputeError(message.into())
-        })?;
+        let rows = self.trace.table_by(&mut decoder, block, self.view.table, &self.columns);
+        let rows = rows.map_err(|error| self.noted(error))?;
         self.decoders.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
         self.shared.blocks.fetch_add(1, Ordering::Relaxed);
         decode::frame(&self.view, rows, self.window, &self.wanted)
+    }
+
+    /// Whether a block may have rows that meet the bounds.
+    fn may_matter(&self, block: usize) -> Result<bool, cdt_trace::Error> {
+        if self.bounds.is_empty() {
+            return Ok(true);
+        }
+        let table = self.view.table;
+        let schema = &self.trace.layout().tables()[table.0];
+        let ranges = self.trace.ranges(block, table)?;
+        let types = schema.columns.iter().skip(schema.key_columns()).map(|column| column.column_type);
+        let value = |(column_type, range): (ColumnType, Option<(u64, u64)>)| {
+            let ColumnType::Scalar(ty) = column_type else { unreachable!("entities have scalar fields only") };
+            range.map(|(low, high)| (Scalar::from_bits(ty, low), Scalar::from_bits(ty, high)))
+        };
+        let ranges: Vec<Option<(Scalar, Scalar)>> = types.zip(ranges).map(value).collect();
+        Ok(may_be_met(&self.bounds, &ranges))
+    }
+
+    /// Keeps what first went wrong with the trace, for whoever asked.
+    fn noted(&self, error: cdt_trace::Error) -> PolarsError {
+        let mut fault = self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = error.to_string();
+        fault.get_or_insert(error);
+        PolarsError::ComputeError(message.into())
     }
 }

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cdt_schema::ChannelSet;
-use cdt_testkit::surgery::{FRAME_RECORD, column_frames, elements, sections, u32_at};
+use cdt_testkit::surgery::{BLOCK_COLUMNS, FRAME_RECORD, column_frames, elements, sections, u32_at};
 use cdt_trace::{BlockDecoder, Error, ErrorKind, Trace};
 use make::Case;
 
@@ -107,7 +107,9 @@ fn every_encoding_occurs() {
         let frames = column_frames(&layout);
         for block in sections(&bytes).into_iter().filter(|section| &section.tag == b"BLCK") {
             let mut at = block.tail.start;
-            for (record, frame) in elements(&bytes, block.head.end - 8, FRAME_RECORD).into_iter().zip(&frames) {
+            for (record, frame) in
+                elements(&bytes, block.head.end - BLOCK_COLUMNS, FRAME_RECORD).into_iter().zip(&frames)
+            {
                 let (encoding, len) = (bytes[record.start], u32_at(&bytes, record.start + 1));
                 let exceptions = matches!(encoding, 4..=7) && len > 0 && bytes[at] & 0x80 != 0;
                 found.insert((encoding, exceptions));

@@ -1,7 +1,10 @@
 //! Heads of blocks, and where their columns stand.
 
 use cdt_schema::{LayoutSpec, MemoryLayout, PageId, Scalar};
-use cdt_testkit::surgery::{FRAME_RECORD, Section, elements, put_elements, put_u32, remove_last, seal, sections};
+use cdt_testkit::surgery::{
+    BLOCK_COLUMNS, BLOCK_ROWS, BLOCK_TICK_RUNS, FRAME_RECORD, Section, elements, put_elements, put_u32, remove_last,
+    seal, sections,
+};
 
 use super::{counting, first, raw, rebuilt, sealed, with_columns, with_slack};
 use crate::make::{Case, live, trace};
@@ -13,11 +16,6 @@ pub fn cases() -> Vec<Case> {
     cases.extend(bounds(&good));
     cases
 }
-
-/// Bytes of a block's root from a vector to the root's end.
-const TICK_RUNS: usize = 24;
-const ROWS: usize = 16;
-const COLUMNS: usize = 8;
 
 /// The first block's vector so many bytes before its root's end.
 fn vector(bytes: &[u8], all: &[Section], from_end: usize, size: usize) -> Vec<std::ops::Range<usize>> {
@@ -33,7 +31,7 @@ fn heads(good: &[u8]) -> Vec<Case> {
     // The block's runs are 0 and 1; 5.
     let run = |name: &str, run: usize, value: [usize; 2]| {
         sealed(name, good, move |bytes, all| {
-            let at = vector(bytes, all, TICK_RUNS, 8).remove(run).start;
+            let at = vector(bytes, all, BLOCK_TICK_RUNS, 8).remove(run).start;
             put_u32(bytes, at, value[0]);
             put_u32(bytes, at + 4, value[1]);
         })
@@ -58,7 +56,7 @@ fn heads(good: &[u8]) -> Vec<Case> {
             seal(bytes, block);
         }),
         sealed("record-block-malformed", good, |bytes, all| {
-            put_u32(bytes, first(all, b"BLCK").head.end - COLUMNS + 4, 1 << 24);
+            put_u32(bytes, first(all, b"BLCK").head.end - BLOCK_COLUMNS + 4, 1 << 24);
         }),
         run("block-run-of-no-tick", 1, [5, 0]),
         run("block-run-past-the-last-tick", 1, [max, 2]),
@@ -69,21 +67,21 @@ fn heads(good: &[u8]) -> Vec<Case> {
         run("block-of-65537-ticks", 1, [5, 65_535]),
         rebuilt("block-runs-that-touch", good, |parts| {
             let runs: Vec<u8> = [0, 1, 1, 1, 5, 1u32].iter().flat_map(|number| number.to_le_bytes()).collect();
-            put_elements(&mut parts.section(b"BLCK", 0).head, &[TICK_RUNS], 8, &runs);
+            put_elements(&mut parts.section(b"BLCK", 0).head, &[BLOCK_TICK_RUNS], 8, &runs);
         }),
         with_slack("record-block-with-slack", good, b"BLCK"),
-        shorter("block-without-a-table", good, &[TICK_RUNS, ROWS], 4),
-        shorter("block-without-a-column", good, &[TICK_RUNS, ROWS, COLUMNS], FRAME_RECORD),
+        shorter("block-without-a-table", good, &[BLOCK_TICK_RUNS, BLOCK_ROWS], 4),
+        shorter("block-without-a-column", good, &[BLOCK_TICK_RUNS, BLOCK_ROWS, BLOCK_COLUMNS], FRAME_RECORD),
     ];
     cases.push(sealed("block-rows-of-a-fixed-table", good, |bytes, all| {
-        let rows = vector(bytes, all, ROWS, 4).remove(0).start;
+        let rows = vector(bytes, all, BLOCK_ROWS, 4).remove(0).start;
         bytes[rows] += 1;
     }));
     cases
 }
 
 fn columns(good: &[u8]) -> Vec<Case> {
-    let record = |bytes: &[u8], all: &[Section]| vector(bytes, all, COLUMNS, FRAME_RECORD).remove(0).start;
+    let record = |bytes: &[u8], all: &[Section]| vector(bytes, all, BLOCK_COLUMNS, FRAME_RECORD).remove(0).start;
     vec![
         raw("column-checksum", good, |bytes| {
             let all = sections(bytes);
@@ -106,7 +104,7 @@ fn bounds(good: &[u8]) -> Vec<Case> {
     let events = super::admissible::hits(|tick| tick.event(super::admissible::hit(&[Scalar::U32(1)])));
     vec![
         sealed("bound-rows-of-a-block", &pages, |bytes, all| {
-            let rows = vector(bytes, all, ROWS, 4).remove(0).start;
+            let rows = vector(bytes, all, BLOCK_ROWS, 4).remove(0).start;
             put_u32(bytes, rows, 1 << 23);
         }),
         // Each of the two rows has 2^25 bytes, in a frame of four.
@@ -119,7 +117,7 @@ fn bounds(good: &[u8]) -> Vec<Case> {
         with_columns("bound-bytes-of-values", &events, &[("events.values.lengths", 1, vec![0xf8, 0xff, 0xff, 0xff])]),
         // Nothing but a column of that many lanes says so.
         sealed("bound-table-of-2-to-32-rows", good, |bytes, all| {
-            let rows = vector(bytes, all, ROWS, 4).remove(0).start;
+            let rows = vector(bytes, all, BLOCK_ROWS, 4).remove(0).start;
             put_u32(bytes, rows, usize::try_from(u32::MAX).unwrap());
         }),
     ]

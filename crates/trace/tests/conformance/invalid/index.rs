@@ -5,7 +5,7 @@ use std::ops::Range;
 use cdt_schema::{LayoutSpec, Scalar, ScalarType, Tick};
 use cdt_testkit::meta;
 use cdt_testkit::surgery::{
-    Section, elements, put_elements, put_u32, remove_last, seal, sections, summaries_start, u32_at,
+    BLOCK_TICK_RUNS, Section, elements, put_elements, put_u32, remove_last, seal, sections, summaries_start, u32_at,
 };
 use cdt_trace::{Loss, LossKind};
 
@@ -74,7 +74,7 @@ fn footer(good: &[u8]) -> Vec<Case> {
             let entry = elements(bytes, second(b"SEGM") - 32, 28).remove(0).start;
             put_u32(bytes, entry + 16, 0);
             put_u32(bytes, entry + 20, 2);
-            for runs in [second(b"SEGM") - 24, second(b"BLCK") - 24] {
+            for runs in [second(b"SEGM") - 24, second(b"BLCK") - BLOCK_TICK_RUNS] {
                 let run = elements(bytes, runs, 8).remove(0).start;
                 put_u32(bytes, run, 0);
             }
