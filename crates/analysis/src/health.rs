@@ -1,11 +1,9 @@
 //! Is a trace fit to compare? Every section is read, every checksum and digest recomputed, every rule of continuity checked.
 
 use cdt_projections::Window;
-use cdt_schema::{
-    ChannelSet, ColumnType, ContentDigest, Continuity, Digest, Layout, Path, Rows, TableId, TableKind, TickDigester,
-};
+use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Layout, Path, Rows, TableId, TableKind, TickDigester};
 use cdt_trace::{
-    BlockDecoder, BlockSummary, Change, ErrorKind as TraceFault, Source, Summarizer, Totals, Trace, Watch,
+    BlockDecoder, BlockSummary, Change, ErrorKind as TraceFault, Source, Summarizer, Totals, Trace, Watch, field_ranges,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -294,10 +292,10 @@ impl Examination {
                 continue;
             }
             let Some(stored) = self.readable(trace.ranges(block, TableId(table)))? else { continue };
-            let fields = rows.table(TableId(table)).columns.iter().zip(&schema.columns).skip(schema.key_columns());
-            for ((column, declared), stored) in fields.zip(stored) {
-                let ColumnType::Scalar(scalar_type) = declared.column_type else { continue };
-                if column.range(scalar_type) != stored {
+            let computed = field_ranges(rows.table(TableId(table)), schema);
+            let fields = &schema.columns[schema.key_columns()..];
+            for ((declared, computed), stored) in fields.iter().zip(computed).zip(stored) {
+                if computed != stored {
                     let first = rows.ticks().first().map(|tick| tick.0);
                     let what = format!("{}.{}", schema.name, declared.name);
                     let detail = format!("the range that the block gives for {what} is not that of its rows");

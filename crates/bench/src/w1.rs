@@ -128,7 +128,7 @@ impl Workload for W1 {
 
     fn counts(hp: u32, kind: u32) -> bool {
         // Without a branch, so that several are looked at at once.
-        (f32::from_bits(hp) < 10.0) & (kind == 2)
+        W1::may_count(hp) & (kind == 2)
     }
 
     fn may_count(lowest: u32) -> bool {

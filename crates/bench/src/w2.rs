@@ -136,7 +136,7 @@ impl Workload for W2 {
 
     fn counts(y: u32, vx: u32) -> bool {
         // Without a branch, so that several are looked at at once.
-        (f32::from_bits(y) < 2.0) & (f32::from_bits(vx) < 0.0)
+        W2::may_count(y) & (f32::from_bits(vx) < 0.0)
     }
 
     fn may_count(lowest: u32) -> bool {

@@ -76,9 +76,7 @@ impl ScalarType {
             ScalarType::F64 => f64::from_bits(bits).is_finite(),
         }
     }
-}
 
-impl ScalarType {
     /// How two values of this type, given by their bits, are ordered. Of floats −0 is below +0.
     pub fn order(self, a: u64, b: u64) -> Ordering {
         match (Scalar::from_bits(self, a), Scalar::from_bits(self, b)) {

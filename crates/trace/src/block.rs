@@ -182,8 +182,9 @@ impl BlockWriter {
     }
 }
 
-/// For each field of a table of entities the bits of its lowest and of its highest value; `None` without rows.
-fn field_ranges(table: &Table, schema: &TableSchema) -> impl Iterator<Item = Option<(u64, u64)>> {
+/// What the head of a block says of a table of entities with these rows, as [`crate::Trace::ranges`] gives it: for each field the bits of its
+/// lowest and of its highest value; `None` without rows.
+pub fn field_ranges(table: &Table, schema: &TableSchema) -> impl Iterator<Item = Option<(u64, u64)>> {
     let fields = table.columns.iter().zip(&schema.columns).skip(entities::FIRST_FIELD);
     fields.map(|(column, declared)| match declared.column_type {
         ColumnType::Scalar(scalar_type) => column.range(scalar_type),

@@ -29,7 +29,7 @@ mod splice;
 mod summary;
 mod watch;
 
-pub use block::BlockDecoder;
+pub use block::{BlockDecoder, field_ranges};
 pub use compact::compact;
 pub use encoder::{Encoder, Encoding, Options};
 pub use error::{Error, ErrorKind};
