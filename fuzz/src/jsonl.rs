@@ -22,6 +22,7 @@ fn finalize_into(folder: &Path, bytes: &[u8], truncated_tail: bool) {
         overwrite: false,
         truncated_tail,
         options: Options { block_ticks: 2, ..Options::LIVE },
+        threads: 1,
     };
     let input = Input::from_bytes(NAME, bytes.to_vec());
     let done = input.and_then(|input| finalize(input, &how, &Unwatched));

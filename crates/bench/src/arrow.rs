@@ -20,7 +20,7 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::workload::Workload;
+use crate::workload::{Workload, room};
 
 /// Ticks of one record batch of Arrow IPC.
 const BATCH_TICKS: usize = 1024;
@@ -86,7 +86,8 @@ fn rows_of(batch: &RecordBatch, tick: u32) -> Range<usize> {
 pub fn write_ipc<W: Workload>(ticks: &[W::Tick]) -> Files {
     let options =
         || IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD)).expect("it is built in");
-    let writer = |schema: SchemaRef| FileWriter::try_new_with_options(Vec::new(), &schema, options()).expect("a file");
+    let writer =
+        |schema: SchemaRef| FileWriter::try_new_with_options(room::<W>(ticks), &schema, options()).expect("a file");
     let mut writers: Vec<_> = schemas::<W>(ticks).into_iter().map(writer).collect();
     for (index, chunk) in ticks.chunks(BATCH_TICKS).enumerate() {
         for (writer, batch) in writers.iter_mut().zip(W::batches(chunk, number(index * BATCH_TICKS))) {
@@ -132,7 +133,7 @@ pub fn write_parquet<W: Workload>(ticks: &[W::Tick]) -> Files {
             };
             properties = properties.set_column_encoding(ColumnPath::from(field.name().as_str()), encoding);
         }
-        ArrowWriter::try_new(Vec::new(), schema, Some(properties.build())).expect("a file")
+        ArrowWriter::try_new(room::<W>(ticks), schema, Some(properties.build())).expect("a file")
     };
     let mut writers: Vec<_> = schemas::<W>(ticks).into_iter().map(writer).collect();
     for (index, chunk) in ticks.chunks(GROUP_TICKS).enumerate() {

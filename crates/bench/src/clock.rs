@@ -60,14 +60,24 @@ pub type Times = [Vec<f64>; Who::ALL.len()];
 
 /// Runs all contenders once a round, in turns. Each is told the round's number.
 pub fn in_turns(rounds: u32, contenders: &mut [Contender<'_>]) -> Times {
-    let mut times = Times::default();
+    in_turns_of(rounds, 1, contenders).0
+}
+
+/// Runs all contenders that many times in a row each round, in turns, and gives the times of the first run of each turn, which finds
+/// in the caches what the others left there, and of those that follow. Each is told the run's number.
+pub fn in_turns_of(rounds: u32, runs: u32, contenders: &mut [Contender<'_>]) -> (Times, Times) {
+    let (mut first, mut others) = (Times::default(), Times::default());
     for round in 0..rounds {
         for (who, run) in contenders.iter_mut() {
-            times[*who as usize].push(cpu(|| run(round)).0.as_secs_f64() * 1e3);
+            for number in 0..runs {
+                let time = cpu(|| run(round * runs + number)).0.as_secs_f64() * 1e3;
+                let times = if number == 0 { &mut first } else { &mut others };
+                times[*who as usize].push(time);
+            }
         }
     }
-    times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
-    times
+    first.iter_mut().chain(&mut others).for_each(|times| times.sort_by(f64::total_cmp));
+    (first, others)
 }
 
 /// The value below which `part` of the sorted values lie; `None` of no values.

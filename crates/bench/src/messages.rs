@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use crate::workload::Workload;
+use crate::workload::{Workload, room};
 
 /// Writes a file.
 pub fn write<W: Workload>(ticks: &[W::Tick]) -> Vec<u8> {
-    let mut writer = mcap::Writer::new(Cursor::new(Vec::new())).expect("memory takes it");
+    let mut writer = mcap::Writer::new(Cursor::new(room::<W>(ticks))).expect("memory takes it");
     let channel = writer.add_channel(0, "ticks", "raw", &BTreeMap::new()).expect("memory takes it");
     let mut message = Vec::new();
     for (time, tick) in (0u64..).zip(ticks) {

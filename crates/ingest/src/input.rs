@@ -37,8 +37,10 @@ pub struct Input {
     max_line: u64,
     /// Lines and bytes of them since the last look at the stop flag.
     unseen: (u64, u64),
-    /// Whether a compressed capture ended in the middle of a frame; nothing more is read then.
+    /// Whether a compressed capture ended in the middle of a frame.
     cut: bool,
+    /// Whether the end was found. Nothing more is read then: what a terminal gives or a file grows by later is not the capture.
+    ended: bool,
 }
 
 /// What was found where a line was expected.
@@ -118,6 +120,7 @@ impl Input {
             // The first look is before the first line.
             unseen: (LINES_PER_LOOK, 0),
             cut: false,
+            ended: false,
         })
     }
 
@@ -170,21 +173,36 @@ impl Input {
         self.cut
     }
 
+    /// Whether all of it is there already, as of a file; what comes through a pipe may take its time.
+    pub(crate) fn is_all_there(&self) -> bool {
+        self.total.is_some()
+    }
+
     /// Reads the next line into `line`, without its end (LF or CR LF).
     pub(crate) fn next_line(&mut self, line: &mut Vec<u8>) -> Result<Found, Error> {
         line.clear();
-        if self.cut {
+        self.append_line(line)
+    }
+
+    /// Appends the next line to `lines`, without its end (LF or CR LF).
+    pub(crate) fn append_line(&mut self, lines: &mut Vec<u8>) -> Result<Found, Error> {
+        if self.ended {
             return Ok(Found::End);
         }
-        let read = self.reader.by_ref().take(self.max_line).read_until(b'\n', line);
-        self.unseen = (self.unseen.0 + 1, self.unseen.1 + line.len() as u64);
+        let start = lines.len();
+        let read = self.reader.by_ref().take(self.max_line).read_until(b'\n', lines);
+        let len = (lines.len() - start) as u64;
+        self.unseen = (self.unseen.0 + 1, self.unseen.1 + len);
         match read {
-            Ok(0) => return Ok(Found::End),
+            Ok(0) => {
+                self.ended = true;
+                return Ok(Found::End);
+            }
             Ok(_) => self.line += 1,
             // A compressed capture that was cut short ends in the middle of a frame.
             Err(error) if self.compressed && error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.line += 1;
-                self.cut = true;
+                (self.cut, self.ended) = (true, true);
                 return Ok(Found::Partial);
             }
             Err(error) => {
@@ -192,18 +210,23 @@ impl Input {
                 return Err(Error::new(ErrorKind::Io, message));
             }
         }
-        if line.pop_if(|&mut byte| byte == b'\n').is_some() {
-            line.pop_if(|&mut byte| byte == b'\r');
+        let mut strip = |end: u8| {
+            let is_there = lines.len() > start && lines.last() == Some(&end);
+            lines.truncate(lines.len() - usize::from(is_there));
+            is_there
+        };
+        if strip(b'\n') {
+            strip(b'\r');
             return Ok(Found::Line);
         }
-        if line.len() as u64 >= self.max_line {
+        if len >= self.max_line {
             let (line, max) = (self.line, self.max_line >> 20);
             let message =
                 format!("{}:{line}: the line is longer than {max} MiB; lines end with a line break", self.name);
             return Err(Error::new(ErrorKind::Line, message));
         }
         // Of CR LF the second half alone may be missing.
-        line.pop_if(|&mut byte| byte == b'\r');
+        strip(b'\r');
         Ok(Found::Partial)
     }
 }

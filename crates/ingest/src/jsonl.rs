@@ -1,6 +1,7 @@
 //! The JSONL contract of `docs/capture.md`: its row types, their decoding, the session that turns them into
 //! traces, and the way back.
 
+mod ahead;
 mod decode;
 mod fault;
 mod plain;

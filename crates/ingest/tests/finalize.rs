@@ -20,6 +20,7 @@ fn run(capture: &str, folder: &Path, truncated_tail: bool) -> Result<Finalized, 
         overwrite: false,
         truncated_tail,
         options: Options::LIVE,
+        threads: 1,
     };
     let input = Input::from_bytes("capture", capture.as_bytes().to_vec()).unwrap();
     finalize(input, &how, &Unwatched).map_err(|error| error.to_string())
@@ -179,6 +180,7 @@ fn compressed_captures_are_told_by_their_first_bytes() {
         overwrite: false,
         truncated_tail: false,
         options: Options::ARCHIVE,
+        threads: 1,
     };
     let input = Input::from_bytes("capture", packed.clone()).unwrap();
     assert_eq!(finalize(input, &how, &Unwatched).unwrap().runs.len(), 1);
@@ -204,6 +206,7 @@ fn a_cut_compressed_capture_ends() {
             overwrite: false,
             truncated_tail,
             options: Options::LIVE,
+            threads: 2,
         };
         let input = Input::from_bytes("capture", packed[..packed.len() / 2].to_vec()).unwrap();
         let report = finalize(input, &how, &Unwatched).unwrap();

@@ -25,6 +25,7 @@ fn finalized(capture: Vec<u8>, end: CaptureEnd, options: Options) -> Vec<u8> {
         overwrite: false,
         truncated_tail: end == CaptureEnd::CutShort,
         options,
+        threads: 1,
     };
     let report = finalize(Input::from_bytes("capture", capture).unwrap(), &how, &Unwatched).unwrap();
     assert!(matches!(report.runs[..], [ref run] if matches!(run.outcome, RunOutcome::Finalized { .. })), "{report:?}");

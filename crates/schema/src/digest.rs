@@ -88,6 +88,9 @@ fn put_lanes(column: &Column, width: usize, rows: Range<usize>, out: &mut [u8]) 
             let halves = out.as_chunks_mut().0.iter_mut().zip(&lanes[rows]);
             halves.for_each(|(bytes, lane)| *bytes = *lane.to_le_bytes().first_chunk::<2>().expect("of four"));
         }
+        // Where a lane stands in memory as it does here, all of them are copied at once.
+        Column::W32(lanes) if cfg!(target_endian = "little") => out.copy_from_slice(bytemuck::cast_slice(&lanes[rows])),
+        Column::W64(lanes) if cfg!(target_endian = "little") => out.copy_from_slice(bytemuck::cast_slice(&lanes[rows])),
         Column::W32(lanes) => {
             let all = out.as_chunks_mut().0.iter_mut().zip(&lanes[rows]);
             all.for_each(|(bytes, lane)| *bytes = lane.to_le_bytes());

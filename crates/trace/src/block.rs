@@ -258,8 +258,10 @@ pub(crate) struct BlockHead {
     rows: Vec<u32>,
     /// Bytes that the block's byte strings may occupy besides what the rows need.
     spare: usize,
-    /// By table: where its bytes stand in the file, and its column frames.
-    tables: Vec<(Range<u64>, Vec<Frame>)>,
+    /// Of all tables, one after another.
+    frames: Vec<Frame>,
+    /// By table: where its bytes stand in the file, and which column frames are its.
+    tables: Vec<(Range<u64>, Range<usize>)>,
 }
 
 /// A column frame, as the head tells of it.
@@ -282,19 +284,20 @@ impl BlockHead {
         let ticks = read_ticks(record, entry).map_err(damaged)?;
         let rows: Vec<u32> = record.rows.iter().map(|count| count.to_native()).collect();
         let spare = check_rows(layout, &ticks, &rows).map_err(damaged)?;
-        let columns = read_columns(layout, record).map_err(damaged)?;
+        let frames = read_frames(layout, record).map_err(damaged)?;
         check_ranges(layout, record).map_err(damaged)?;
-        let mut at = entry.tail_start();
-        let table = |frames: Vec<Frame>| {
-            let start = at;
-            at += frames.iter().map(|frame| u64::from(frame.len)).sum::<u64>();
-            (start..at, frames)
+        let (mut at, mut first) = (entry.tail_start(), 0);
+        let table = |schema: &TableSchema| {
+            let (start, its) = (at, first..first + frame_count(schema));
+            first = its.end;
+            at += frames[its.clone()].iter().map(|frame| u64::from(frame.len)).sum::<u64>();
+            (start..at, its)
         };
-        let tables = columns.into_iter().map(table).collect();
+        let tables = layout.tables().iter().map(table).collect();
         if at != entry.end() {
             return Err(damaged("the column frames' lengths do not sum to the block's".to_owned()));
         }
-        Ok(BlockHead { offset: entry.offset, ticks, rows, spare, tables })
+        Ok(BlockHead { offset: entry.offset, ticks, rows, spare, frames, tables })
     }
 }
 
@@ -351,17 +354,17 @@ fn frame_count(schema: &TableSchema) -> usize {
     }
 }
 
-fn read_columns(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Vec<Frame>>, String> {
+fn read_frames(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Frame>, String> {
     let expected: usize = layout.tables().iter().map(frame_count).sum();
     if record.columns.len() != expected {
         return Err(format!("{expected} column frames are expected, not {}", record.columns.len()));
     }
-    let mut frames = record.columns.iter().map(|frame| Frame {
+    let frames = record.columns.iter().map(|frame| Frame {
         encoding: frame.encoding,
         len: frame.len.to_native(),
         checksum: frame.checksum.to_native(),
     });
-    Ok(layout.tables().iter().map(|schema| frames.by_ref().take(frame_count(schema)).collect()).collect())
+    Ok(frames.collect())
 }
 
 /// How many fields tables of entities have.
@@ -539,7 +542,8 @@ impl BlockDecoder {
                 *table = Table::default();
                 continue;
             }
-            let (range, frames) = &head.tables[id];
+            let (range, its) = &head.tables[id];
+            let frames = &head.frames[its.clone()];
             let wanted = asked.columns(schema);
             let table_bytes = match wanted {
                 None if whole => &first_bytes[at(range.start)..at(range.end)],

@@ -170,9 +170,14 @@ impl Places {
         }
         let rows = out.len();
         for stretch in &self.stretches {
-            for row in stretch.first_rows().take_while(|&row| row < rows) {
-                let last = row - stretch.back[0] as usize;
-                out.copy_within(last..last + stretch.len as usize, row);
+            let (mut row, len) = (stretch.row as usize, stretch.len as usize);
+            let end = (row + stretch.ticks as usize * len).min(rows);
+            // One tick is as the last one was, and several are as many as there are already.
+            let from = row.saturating_sub(stretch.back[0] as usize);
+            while row < end {
+                let copied = if stretch.ticks == 1 { len } else { (row - from).min(end - row) };
+                out.copy_within(from..from + copied, row);
+                row += copied;
             }
         }
     }

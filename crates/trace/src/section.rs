@@ -36,12 +36,16 @@ impl Tag {
     const ALL: [Tag; 5] = [Tag::Meta, Tag::Block, Tag::Loss, Tag::Segment, Tag::Footer];
 
     pub(crate) fn bytes(self) -> [u8; 4] {
+        *self.name().as_bytes().first_chunk().expect("names have four letters")
+    }
+
+    fn name(self) -> &'static str {
         match self {
-            Tag::Meta => *b"META",
-            Tag::Block => *b"BLCK",
-            Tag::Loss => *b"LOSS",
-            Tag::Segment => *b"SEGM",
-            Tag::Footer => *b"FOOT",
+            Tag::Meta => "META",
+            Tag::Block => "BLCK",
+            Tag::Loss => "LOSS",
+            Tag::Segment => "SEGM",
+            Tag::Footer => "FOOT",
         }
     }
 
@@ -122,7 +126,7 @@ pub(crate) fn write_section(tag: Tag, head: &[u8], tail: &[u8], out: &mut Vec<u8
 
 /// Checks the header of the section at `offset`, of which `bytes` begins the bytes, and that the section ends by `end`.
 pub(crate) fn read_header(tag: Tag, offset: u64, bytes: &[u8], end: u64) -> Result<SectionHeader, Error> {
-    let name = String::from_utf8_lossy(&tag.bytes()).into_owned();
+    let name = tag.name();
     let Some(header) = bytes.first_chunk::<32>() else {
         return Err(Error::damaged(offset, format!("the file ends inside the header of a {name} section")));
     };

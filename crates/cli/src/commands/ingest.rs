@@ -34,6 +34,7 @@ pub fn finalize(args: &args::Finalize, terminal: &Terminal) -> Result<Exit, Fail
         overwrite: args.force,
         truncated_tail: args.truncated_tail,
         options: args.encoding.options(),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
     let report = {
         let bar = Bar::new("finalizing");

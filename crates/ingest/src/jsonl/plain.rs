@@ -52,6 +52,12 @@ impl From<cdt_trace::Error> for Refused {
 type Taken<T> = Result<T, Refused>;
 
 impl<'a> PlainTick<'a> {
+    /// Whether rows of a layout can be taken. Channels that are seldom recorded are left.
+    pub(crate) fn may_be_of(layout: &Layout) -> bool {
+        use Channel::{Checkpoint, Entities, Rng, State, Step, Timing};
+        layout.channels().iter().all(|channel| matches!(channel, Step | Rng | State | Entities | Checkpoint | Timing))
+    }
+
     /// The beginning of a tick row; `None` if the row does not begin so.
     pub(crate) fn begin(line: &'a str) -> Option<PlainTick<'a>> {
         let mut rest = Text { rest: line.as_bytes(), line };

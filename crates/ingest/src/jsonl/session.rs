@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cdt_schema::{Digest, Layout, Tick, TickBuilder};
+use cdt_schema::{Digest, Layout, Rows, Tick, TickBuilder};
 use cdt_trace::{Finished, Loss, LossKind, Meta, NewFile, Options, Producer, Program, Run, TraceWriter, Watch};
 
+use rayon::ThreadPool;
+
+use super::ahead::{self, Batch, Line, Target};
 use super::decode::{Names, Refusal, RowDecoder};
 use super::fault::{Fault, decode};
 use super::plain::{Buffers, PlainTick, Refused};
@@ -30,6 +33,9 @@ const MAX_OPEN_RUNS: usize = 200;
 /// closed meanwhile.
 const MAX_HELD: usize = 16;
 
+/// Lines between two looks at the stop flag while they are taken.
+const LINES_PER_LOOK: u64 = 64;
+
 /// Where the traces of a session go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
@@ -50,6 +56,8 @@ pub struct Finalize {
     pub truncated_tail: bool,
     /// Size and encoding of blocks.
     pub options: Options,
+    /// Threads that rows are decoded on beside what else is to be done, at most 8; on one they are decoded as they come.
+    pub threads: usize,
 }
 
 /// What became of a session.
@@ -192,6 +200,13 @@ struct Session<'a> {
     ended: bool,
 }
 
+/// What follows lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    More,
+    End,
+}
+
 enum RunState {
     Open(Box<OpenRun>),
     Complete { finished: Finished, ticks: u64, loss: Option<Loss> },
@@ -207,7 +222,7 @@ impl RunState {
 struct OpenRun {
     writer: TraceWriter,
     layout: Arc<Layout>,
-    names: Names,
+    names: Arc<Names>,
     buffers: Buffers,
     ticks: u32,
 }
@@ -256,15 +271,70 @@ pub(super) fn id_rule(id: &str) -> Result<(), String> {
 
 impl Session<'_> {
     fn read_rows(&mut self, input: &mut Input, watch: &dyn Watch) -> Result<(), Error> {
-        let mut line = Vec::new();
-        loop {
-            input.look(watch)?;
-            let found = input.next_line(&mut line)?;
-            if found == Found::End {
-                return self.end_of_input();
+        // What is still being written is taken line by line: who waits for it must not wait for more.
+        match ahead::pool(self.how.threads).filter(|_| input.is_all_there()) {
+            Some(pool) => self.read_ahead(&pool, input, watch)?,
+            None => {
+                let mut line = Batch::new(0);
+                line.read(input, watch)?;
+                while self.take_lines(&mut line, watch)? == Then::More {
+                    line.read(input, watch)?;
+                }
             }
-            let number = input.line();
-            let text = utf8(&line);
+        }
+        self.end_of_input()
+    }
+
+    fn read_ahead(&mut self, pool: &ThreadPool, input: &mut Input, watch: &dyn Watch) -> Result<(), Error> {
+        let threads = pool.current_num_threads();
+        let (mut now, mut next) = (Batch::new(threads), Batch::new(threads));
+        now.read(input, watch)?;
+        if self.take_lines(&mut now, watch)? == Then::End {
+            return Ok(());
+        }
+        now.read(input, watch)?;
+        next.read(input, watch)?;
+        loop {
+            let targets = self.targets();
+            // While these lines are taken, those that follow are decoded beside them.
+            let then = pool.in_place_scope(|scope| {
+                scope.spawn(|_| next.decode(&targets));
+                let then = self.take_lines(&mut now, watch)?;
+                if then == Then::More {
+                    now.read(input, watch)?;
+                }
+                Ok::<_, Error>(then)
+            })?;
+            if then == Then::End {
+                return Ok(());
+            }
+            std::mem::swap(&mut now, &mut next);
+        }
+    }
+
+    /// The open runs whose rows may be plain.
+    fn targets(&self) -> Vec<Target> {
+        let open = self.runs.iter().filter_map(|(id, state)| match state {
+            RunState::Open(run) if PlainTick::may_be_of(&run.layout) => {
+                Some(Target { run_id: id.clone(), layout: run.layout.clone(), names: run.names.clone() })
+            }
+            _ => None,
+        });
+        open.collect()
+    }
+
+    /// Takes lines, and says whether others follow.
+    fn take_lines(&mut self, lines: &mut Batch, watch: &dyn Watch) -> Result<Then, Error> {
+        for Line { bytes, number, found, decoded } in lines.iter() {
+            if number % LINES_PER_LOOK == 0 && watch.cancelled() {
+                return Err(Error::cancelled());
+            }
+            if let Some((run, rows, index)) = decoded
+                && self.take_decoded(run, rows, index)?
+            {
+                continue;
+            }
+            let text = utf8(bytes);
             let taken = match &text {
                 Ok(text) => self.take(text),
                 Err(fault) => Err(Trouble::Line(fault.clone())),
@@ -275,13 +345,37 @@ impl Session<'_> {
                 Err(Trouble::Run(fault)) => (fault, true),
                 Err(Trouble::Line(fault)) => (fault, false),
             };
-            let is_cut = found == Found::Partial && (input.is_cut() || !is_whole(&text));
+            let is_cut = found == Found::Partial && (lines.is_cut || !is_whole(&text));
             if is_cut && self.how.truncated_tail {
                 // What the last line was to say is lost with the run's tail.
-                return self.end_of_input();
+                return Ok(Then::End);
             }
             self.blame(trouble, text.as_deref().unwrap_or_default(), number, is_cut);
         }
+        match lines.failed.take() {
+            Some(error) => Err(error),
+            None if lines.is_end => Ok(Then::End),
+            None => Ok(Then::More),
+        }
+    }
+
+    /// Takes a tick whose row was decoded ahead of its turn; whether it did.
+    fn take_decoded(&mut self, run_id: &str, rows: &Rows, index: usize) -> Result<bool, Error> {
+        let tick = rows.ticks()[index];
+        let Some(RunState::Open(run)) = self.runs.get_mut(run_id) else { return Ok(false) };
+        if self.ended || tick != Tick(run.ticks) {
+            return Ok(false);
+        }
+        let copied = run.writer.append(tick, |builder| {
+            builder.copy(rows, index);
+            Ok(())
+        });
+        match copied {
+            Ok(()) => run.ticks += 1,
+            Err(Refused::Left) => return Ok(false),
+            Err(Refused::Trace(error)) => return Err(error.into()),
+        }
+        Ok(true)
     }
 
     /// Takes a row.
@@ -407,7 +501,8 @@ impl Session<'_> {
         };
         let writer = TraceWriter::create(&path, self.how.overwrite, &meta, layout.clone(), self.how.options)
             .map_err(|error| Trouble::Fatal(error.into()))?;
-        let run = OpenRun { writer, names: Names::new(&layout), layout, buffers: Buffers::default(), ticks: 0 };
+        let run =
+            OpenRun { writer, names: Arc::new(Names::new(&layout)), layout, buffers: Buffers::default(), ticks: 0 };
         self.runs.insert(meta.run.id, RunState::Open(Box::new(run)));
         self.open_runs += 1;
         Ok(())

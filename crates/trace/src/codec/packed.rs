@@ -40,7 +40,7 @@ fn each_shape<L: Lane>(numbers: &[L], mut of: impl FnMut(&[L; GROUP], usize, &Wi
             }
         };
         let widths = Widths::of(group);
-        of(group, numbers.len(), &widths, Shape::of(&widths, numbers.len()));
+        of(group, numbers.len(), &widths, Shape::of::<L>(&widths, numbers.len()));
     }
 }
 
@@ -66,28 +66,31 @@ fn pack_group<L: Lane>(group: &[L; GROUP], count: usize, widths: &Widths, shape:
     let exceptions = shape.exceptions as usize;
     let start = out.len();
     let end = start + exceptions + bytes_of(exceptions, shape.upper);
-    // A number is put with its eight bytes; the last may reach beyond the end.
+    // The last word may reach beyond the end.
     out.resize(end + 8, 0);
     let (told, parts) = out[start..].split_at_mut(exceptions);
-    let mut at = 0;
+    // A word is written once: to add to bytes that were just written takes the machine longer than all else here.
+    let mut words = parts.chunks_mut(8).map_while(|bytes| bytes.first_chunk_mut::<8>());
+    let (mut word, mut used) = (0u64, 0);
     for (told, place) in told.iter_mut().zip(places(wide)) {
         *told = byte(place);
-        put_bits(&mut parts[at / 8..], at % 8, group[place as usize % GROUP].into() >> width);
-        at += shape.upper as usize;
+        let part = group[place as usize % GROUP].into() >> width;
+        word |= part << used;
+        used += shape.upper;
+        if used >= u64::BITS {
+            if let Some(bytes) = words.next() {
+                *bytes = word.to_le_bytes();
+            }
+            used -= u64::BITS;
+            word = part.checked_shr(shape.upper - used).unwrap_or(0);
+        }
+    }
+    let last = words.next();
+    debug_assert!(last.is_some(), "the last word has room behind the end");
+    if let Some(bytes) = last {
+        *bytes = word.to_le_bytes();
     }
     out.truncate(end);
-}
-
-/// Sets bits from the `shift`-th of `bytes` on, which are clear.
-#[inline(always)]
-fn put_bits(bytes: &mut [u8], shift: usize, number: u64) {
-    let Some((word, next)) = bytes.split_first_chunk_mut::<8>() else { return };
-    *word = (u64::from_le_bytes(*word) | number << shift).to_le_bytes();
-    if let (Some(next), 1..) = (next.first_mut(), shift) {
-        #[expect(clippy::cast_possible_truncation, reason = "of less than 8 bits nothing is cut")]
-        let rest = (number >> (64 - shift)) as u8;
-        *next |= rest;
-    }
 }
 
 /// The `width` bits from the `at`-th of `bytes` on, which are a part of a lane. Eight bytes more stand behind the last.
@@ -128,15 +131,16 @@ struct Shape {
 impl Shape {
     /// The cheapest for a group; of equal ones the widest.
     #[inline(always)]
-    fn of(widths: &Widths, count: usize) -> Shape {
-        let widest = widths.widest();
+    fn of<L: Lane>(widths: &Widths, count: usize) -> Shape {
+        let mut narrower = widths.occurring::<L>();
+        let widest = u64::BITS - narrower.leading_zeros();
         let mut best = Shape { width: widest, exceptions: 0, upper: 0 };
         let mut least = best.bits(count);
-        let (mut rest, mut above, mut exceptions) = (widths.clone(), widest, 0);
-        while above > 0 {
+        while narrower != 0 {
+            narrower ^= 1 << (u64::BITS - 1 - narrower.leading_zeros());
             // Between two widths that occur, each bit less is a gain, or nothing where all are exceptions.
-            exceptions += rest.take_out(above);
-            let width = rest.widest();
+            let width = u64::BITS - narrower.leading_zeros();
+            let exceptions = widths.count_above(width);
             if exceptions > MOST_EXCEPTIONS {
                 break;
             }
@@ -145,7 +149,6 @@ impl Shape {
             if bits < least {
                 (best, least) = (shape, bits);
             }
-            above = width;
         }
         best
     }
@@ -159,7 +162,6 @@ impl Shape {
 }
 
 /// How many bits each number of a group has. Bytes, because the machine compares many of them at once.
-#[derive(Clone)]
 struct Widths([u8; GROUP]);
 
 impl Widths {
@@ -170,22 +172,23 @@ impl Widths {
         Widths(widths)
     }
 
+    /// The widths that occur: 1 in the lowest bit, and so on.
     #[inline(always)]
-    fn widest(&self) -> u32 {
-        u32::from(self.0.iter().fold(0, |widest, &width| widest.max(width)))
+    fn occurring<L: Lane>(&self) -> u64 {
+        // Of fewer bits the machine takes more at once.
+        if L::BITS > 32 {
+            let bit = |width: u8| 1u64.checked_shl(u32::from(width).wrapping_sub(1)).unwrap_or(0);
+            return self.0.iter().fold(0, |all, &width| all | bit(width));
+        }
+        let bit = |width: u8| 1u32.checked_shl(u32::from(width).wrapping_sub(1)).unwrap_or(0);
+        u64::from(self.0.iter().fold(0, |all, &width| all | bit(width)))
     }
 
-    /// Puts 0 in place of a width, and says how many there were.
+    /// How many numbers have more bits.
     #[inline(always)]
-    fn take_out(&mut self, width: u32) -> u32 {
+    fn count_above(&self, width: u32) -> u32 {
         let width = byte(width);
-        let mut many = 0u8;
-        for other in &mut self.0 {
-            let is_it = u8::from(*other == width).wrapping_neg();
-            many = many.wrapping_sub(is_it);
-            *other &= !is_it;
-        }
-        u32::from(many)
+        u32::from(self.0.iter().fold(0u8, |many, &other| many + u8::from(other > width)))
     }
 
     /// The numbers with more bits, a bit each.
@@ -326,6 +329,35 @@ mod tests {
         }
         round_trip(&[u64::MAX; 70]);
         round_trip(&[u64::MAX, 0, 0, u64::MAX, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_shape_is_the_cheapest_of_all() {
+        for seed in 0..200u64 {
+            let noise = |index: u64| twox_hash::XxHash3_64::oneshot(&(seed << 32 | index).to_le_bytes());
+            let count = [GROUP, GROUP, 100, 7][usize::try_from(noise(1000) % 4).unwrap()];
+            let mut group = [0u64; GROUP];
+            for (number, index) in group[..count].iter_mut().zip(0..) {
+                // Most below some width, and some wider.
+                let narrow = noise(index) >> (64 - noise(1001) % 20).min(63);
+                *number = if noise(index + 500) % 100 < noise(1002) % 40 {
+                    noise(index) >> (noise(1003) % 60)
+                } else {
+                    narrow
+                };
+            }
+            let widths = Widths::of(&group);
+            let widest = group.iter().map(|number| u64::BITS - number.leading_zeros()).max().unwrap_or(0);
+            let shape = |width: u32| {
+                let is_wider = |number: &&u64| u64::BITS - number.leading_zeros() > width;
+                let exceptions = u32::try_from(group.iter().filter(is_wider).count()).unwrap();
+                Shape { width, exceptions, upper: if exceptions > 0 { widest - width } else { 0 } }
+            };
+            let all = (0..=widest).rev().map(shape).filter(|shape| shape.exceptions <= MOST_EXCEPTIONS);
+            let least = all.map(|shape| shape.bits(count)).min();
+            let taken = Shape::of::<u64>(&widths, count);
+            assert_eq!((Some(taken.bits(count)), taken), (least, shape(taken.width)), "seed {seed}");
+        }
     }
 
     #[test]
