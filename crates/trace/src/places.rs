@@ -173,7 +173,7 @@ impl Places {
             let (mut row, len) = (stretch.row as usize, stretch.len as usize);
             let end = (row + stretch.ticks as usize * len).min(rows);
             // One tick is as the last one was, and several are as many as there are already.
-            let from = row.saturating_sub(stretch.back[0] as usize);
+            let from = row - stretch.back[0] as usize;
             while row < end {
                 let copied = if stretch.ticks == 1 { len } else { (row - from).min(end - row) };
                 out.copy_within(from..from + copied, row);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use cdt_schema::{Digest, Layout, Rows, Tick, TickBuilder};
 use cdt_trace::{Finished, Loss, LossKind, Meta, NewFile, Options, Producer, Program, Run, TraceWriter, Watch};
-
 use rayon::ThreadPool;
 
 use super::ahead::{self, Batch, Line, Target};
@@ -56,7 +55,8 @@ pub struct Finalize {
     pub truncated_tail: bool,
     /// Size and encoding of blocks.
     pub options: Options,
-    /// Threads that rows are decoded on beside what else is to be done, at most 8; on one they are decoded as they come.
+    /// Threads that rows are decoded on beside what else is to be done, at most 8. With one, and through a pipe whatever is
+    /// said here, they are decoded as they come.
     pub threads: usize,
 }
 
