@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use cdt_analysis::{DiffOptions, HealthVerdict, Verdict, diff, focus, health};
 use cdt_projections::{Window, entity, tick};
 use cdt_schema::{ChannelSet, KindId, Rows, Slot, Tick};
-use cdt_testkit::{Numbers, surgery, write_full};
+use cdt_testkit::{Numbers, all_ranges, surgery, write_full};
 use cdt_trace::{BlockDecoder, Options, Trace, Unwatched};
 
 use crate::{NAME, bounded, told};
@@ -51,6 +51,10 @@ fn examine(trace: &Memory) {
                 whole = false;
                 told(error, Path::new(NAME));
             }
+        }
+        if let Err(error) = all_ranges(trace, segment) {
+            whole = false;
+            told(error, Path::new(NAME));
         }
         match trace.summaries(segment) {
             Ok(summaries) => assert_eq!(summaries.len(), trace.blocks_of(segment).len()),

@@ -3,7 +3,8 @@
 use cdt_projections::Window;
 use cdt_schema::{ChannelSet, ContentDigest, Continuity, Digest, Layout, Path, Rows, TableId, TableKind, TickDigester};
 use cdt_trace::{
-    BlockDecoder, BlockSummary, Change, ErrorKind as TraceFault, Source, Summarizer, Totals, Trace, Watch, field_ranges,
+    BlockDecoder, BlockSummary, Change, ErrorKind as TraceFault, SegmentRanges, Source, Summarizer, Totals, Trace,
+    Watch, field_ranges,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -202,6 +203,7 @@ impl Examination {
         for segment in (0..trace.segments()).filter(|&segment| trace.blocks_of(segment).end > seen) {
             // What cannot be read is told once, here, and the blocks are examined without it.
             let digests = self.readable(trace.digests(segment))?;
+            let ranges = self.readable(trace.ranges(segment))?;
             let summaries = self.readable(trace.summaries(segment))?;
             if trace.blocks_of(segment).start >= seen {
                 self.totals(trace, segment, summaries.as_deref());
@@ -223,7 +225,9 @@ impl Examination {
                 match self.readable(rows)? {
                     Some(rows) => {
                         self.block(&rows, digests, summary);
-                        self.ranges(trace, block, &rows)?;
+                        if let Some(ranges) = &ranges {
+                            self.ranges(ranges, number, &rows)?;
+                        }
                         decoder.recycle(rows);
                     }
                     None => self.interrupt(trace.layout()),
@@ -285,20 +289,16 @@ impl Examination {
         }
     }
 
-    /// Checks what the head of a block says of the fields of entities.
-    fn ranges<S: Source>(&mut self, trace: &Trace<S>, block: usize, rows: &Rows) -> Result<(), Error> {
-        for (table, schema) in rows.layout().tables().iter().enumerate() {
-            if !matches!(schema.kind, TableKind::Entities(_)) {
-                continue;
-            }
-            let Some(stored) = self.readable(trace.ranges(block, TableId(table)))? else { continue };
-            let computed = field_ranges(rows.table(TableId(table)), schema);
-            let fields = &schema.columns[schema.key_columns()..];
-            for ((declared, computed), stored) in fields.iter().zip(computed).zip(stored) {
+    /// Checks what a segment says of the fields of entities in one of its blocks.
+    fn ranges<S: Source>(&mut self, ranges: &SegmentRanges<'_, S>, block: usize, rows: &Rows) -> Result<(), Error> {
+        let tables = rows.layout().tables().iter().zip((0..).map(TableId));
+        for (schema, table) in tables.filter(|(schema, _)| matches!(schema.kind, TableKind::Entities(_))) {
+            for (field, computed) in field_ranges(rows.table(table), schema).enumerate() {
+                let Some(stored) = self.readable(ranges.field(block, table, field))? else { continue };
                 if computed != stored {
                     let first = rows.ticks().first().map(|tick| tick.0);
-                    let what = format!("{}.{}", schema.name, declared.name);
-                    let detail = format!("the range that the block gives for {what} is not that of its rows");
+                    let what = format!("{}.{}", schema.name, schema.columns[schema.key_columns() + field].name);
+                    let detail = format!("the range stored for {what} in the block is not that of its rows");
                     self.problem(ProblemCode::Digest, first, detail);
                 }
             }

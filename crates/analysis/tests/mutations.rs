@@ -13,7 +13,7 @@ use std::sync::Arc;
 use cdt_analysis::{HealthVerdict, ProblemCode, health};
 use cdt_schema::{ChannelSet, Digest, Field, Layout, LayoutSpec, Rows, Scalar, ScalarType, Tick};
 use cdt_testkit::surgery::{parts, sections};
-use cdt_testkit::{Numbers, full_layout, meta, write_full, write_lossy, write_plain, write_w1};
+use cdt_testkit::{Numbers, all_ranges, full_layout, meta, write_full, write_lossy, write_plain, write_w1};
 use cdt_trace::{BlockDecoder, BlockSummary, Encoder, Encoding, Error, Loss, Meta, Options, Totals, Trace, Unwatched};
 use peak_alloc::PeakAlloc;
 
@@ -36,6 +36,7 @@ struct Contents {
     end_reason: String,
     content_digest: Digest,
     digests: Vec<Digest>,
+    ranges: Vec<Option<(u64, u64)>>,
     summaries: Vec<BlockSummary>,
     totals: Vec<Totals>,
     rows: Vec<Rows>,
@@ -54,12 +55,14 @@ fn read(trace: &Trace<Vec<u8>>) -> Result<Contents, Error> {
         end_reason: index.end_reason.clone(),
         content_digest: index.content_digest,
         digests: Vec::new(),
+        ranges: Vec::new(),
         summaries: Vec::new(),
         totals: Vec::new(),
         rows: Vec::new(),
     };
     for segment in 0..trace.segments() {
         contents.digests.extend(trace.digests(segment)?);
+        contents.ranges.extend(all_ranges(trace, segment)?);
         contents.summaries.extend(trace.summaries(segment)?);
         contents.totals.push(trace.totals(segment).clone());
     }

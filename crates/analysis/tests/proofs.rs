@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_analysis::{DiffOptions, HealthVerdict, Policy, Proof, WhyNotPlanted, health, prove};
-use cdt_schema::{ChannelSet, Draw, Scalar, StreamId, TableKind, Tick, TickBuilder};
+use cdt_schema::{ChannelSet, Draw, KindId, Scalar, StreamId, TableKind, Tick, TickBuilder};
 use cdt_testkit::{PlainTick, Scene, full_layout, meta, write_full, write_plain, write_w1};
 use cdt_trace::{Encoder, Options, Trace, Unwatched, splice};
 
@@ -185,11 +185,18 @@ fn a_spliced_trace_is_healthy_and_differs_in_its_block_alone() {
         let mut tables = rows.clone().into_tables();
         let cdt_schema::Column::W8(flags) = &mut tables[state.0].columns[0] else { panic!("a bool") };
         flags[5] ^= 1;
+        // A value that no other entity has, so that the block's range is another.
+        let creatures = trace.layout().table(TableKind::Entities(KindId(0))).unwrap();
+        let key_columns = trace.layout().tables()[creatures.0].key_columns();
+        let cdt_schema::Column::W32(field) = &mut tables[creatures.0].columns[key_columns] else { panic!("32 bits") };
+        *field.last_mut().unwrap() = 1.0e9f32.to_bits();
         let changed =
             cdt_schema::Rows::from_decoded(rows.layout().clone(), rows.ticks().to_vec(), tables, ChannelSet::ALL);
         let copy = splice(&trace, block, &changed.unwrap()).unwrap();
         let copy = Trace::from_source(copy, Path::new("copy")).unwrap();
         assert_ne!(copy.index().content_digest, trace.index().content_digest);
+        let highest = copy.ranges(0).unwrap().field(block, creatures, 0).unwrap().unwrap().1;
+        assert_eq!(highest, u64::from(1.0e9f32.to_bits()));
         assert_eq!(health(&copy, &Unwatched).unwrap().verdict, HealthVerdict::Healthy, "block {block}");
         for other in 0..trace.index().blocks.len() {
             let (theirs, ours) =

@@ -15,7 +15,7 @@ use cdt_schema::{
     MemoryLayout, Origin, PageId, RngAlgorithm, RngStream, RowError, Scalar, ScalarType, Slot, Step, StepLayout, Tick,
     TickBuilder, Uid,
 };
-use cdt_testkit::surgery::{BLOCK_RANGES, elements, seal, seal_segment, sections};
+use cdt_testkit::surgery::{RANGE, SEGMENT_ROWS, elements, seal_segment, sections, segment_parts};
 use cdt_testkit::{PlainTick, Scene, full_layout, meta, plain_layout, write_full, write_plain};
 use cdt_trace::{Encoder, Encoding, Loss, LossKind, Options, Trace, Unwatched};
 
@@ -404,18 +404,23 @@ fn health_recomputes_every_summary() {
 #[test]
 fn health_recomputes_the_ranges_of_fields() {
     let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
-    let block = sections(&good).into_iter().filter(|section| &section.tag == b"BLCK").nth(3).unwrap();
-    let ranges = elements(&good, block.head.end - BLOCK_RANGES, 16);
+    let segment = sections(&good).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
+    let [_, ranges, _] = segment_parts(&good, &segment);
+    let of_block = ranges.len() / 10;
     let fields = full_layout().entity_kinds().iter().map(|kind| kind.fields.len()).sum::<usize>();
-    assert_eq!(ranges.len(), fields);
-    for at in [ranges[0].start, ranges[fields - 1].start + 8] {
+    assert_eq!(of_block, fields * RANGE);
+    let fourth = ranges.start + 3 * of_block;
+    let flipped = |at: usize| (at, vec![good[at] ^ 1]);
+    // As if the block had no such entities.
+    let none = (fourth, [1u64, 0].map(u64::to_le_bytes).concat());
+    for (at, lie) in [flipped(fourth), flipped(fourth + of_block - 8), none] {
         let mut bytes = good.clone();
-        bytes[at] ^= 1;
-        seal(&mut bytes, &block);
+        bytes[at..at + lie.len()].copy_from_slice(&lie);
+        seal_segment(&mut bytes, &segment);
         let report = health(&open(bytes), &Unwatched).unwrap();
         assert_eq!((report.verdict, report.problem_count), (HealthVerdict::Unhealthy, 1), "{:?}", report.problems);
         let problem = &report.problems[0];
-        assert!(problem.tick == Some(30) && problem.detail.contains("the range that the block gives"), "{problem:?}");
+        assert!(problem.tick == Some(30) && problem.detail.contains("the range stored for"), "{problem:?}");
     }
 }
 
@@ -423,7 +428,7 @@ fn health_recomputes_the_ranges_of_fields() {
 fn health_recomputes_the_totals_of_segments() {
     let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
     let segment = sections(&good).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
-    let root = segment.head.end - 64;
+    let root = segment.head.end - SEGMENT_ROWS;
     let (rows, changed, diagnostics) =
         (elements(&good, root, 8), elements(&good, root + 16, 1), elements(&good, root + 24, 8));
     for at in [rows[3].start, root + 8, changed[5].start, diagnostics[2].start] {
@@ -440,7 +445,7 @@ fn health_recomputes_the_totals_of_segments() {
 fn totals_that_no_blocks_can_have_are_refused() {
     let good = write_full(100, 1, Options { block_ticks: 10, ..Options::LIVE });
     let segment = sections(&good).into_iter().find(|section| &section.tag == b"SEGM").unwrap();
-    let root = segment.head.end - 64;
+    let root = segment.head.end - SEGMENT_ROWS;
     for at in [elements(&good, root, 8)[3].start, root + 8] {
         let mut bytes = good.clone();
         bytes[at..at + 8].fill(0xff);

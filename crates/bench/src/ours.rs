@@ -122,13 +122,16 @@ pub fn count<W: Workload>(memory: &Memory) -> usize {
     let table = trace.layout().table(TableKind::Entities(KindId(0))).expect("the workload has entities");
     let schema = &trace.layout().tables()[table.0];
     let columns = W::COUNTED.map(|name| schema.column(name).expect("a column of that name"));
-    let has_any = |block: &usize| {
-        let ranges = trace.ranges(*block, table).expect("our own trace");
-        let lowest = |(low, _)| u32::try_from(low).expect("the counted columns are 32-bit");
-        ranges[columns[0] - schema.key_columns()].is_some_and(|range| W::may_count(lowest(range)))
-    };
+    let held = (0..trace.segments()).flat_map(|segment| {
+        let ranges = trace.ranges(segment).expect("our own trace");
+        let has_any = |number: usize| {
+            let range = ranges.field(number, table, columns[0] - schema.key_columns()).expect("our own trace");
+            range.is_some_and(|(low, _)| W::may_count(u32::try_from(low).expect("the counted columns are 32-bit")))
+        };
+        let blocks = trace.blocks_of(segment).enumerate().filter(|(number, _)| has_any(*number));
+        blocks.map(|(_, block)| block).collect::<Vec<usize>>()
+    });
     let read = |decoder: &mut BlockDecoder, block| trace.table_by(decoder, block, table, &columns);
-    let held = (0..trace.index().blocks.len()).filter(has_any);
     sum_of(held, read, |rows| {
         let [first, second] = columns.map(|column| lanes32(rows, table, column));
         let counted = first.iter().zip(second).map(|(&first, &second)| u32::from(W::counts(first, second)));

@@ -12,10 +12,13 @@ use cdt_projections::sql::{
     Query, QueryErrorKind, RowFormat, TableDestination, TableExport, export_tables, sql_tables, write_rows,
 };
 use cdt_projections::{Window, row_values};
-use cdt_schema::{ChannelSet, TableId};
-use cdt_testkit::surgery::sections;
-use cdt_testkit::{plain_layout, write_full, write_plain};
-use cdt_trace::{Encoding, NewFile, Options, Source, Trace, Unwatched, Watch};
+use cdt_schema::{
+    ChannelSet, EntityKind, Field, Generation, KindId, Layout, LayoutSpec, Scalar, ScalarType, Slot, TableId, Tick,
+    TickBuilder, Uid,
+};
+use cdt_testkit::surgery::{seal_segment, sections, segment_parts};
+use cdt_testkit::{meta, plain_layout, write_full, write_plain};
+use cdt_trace::{Encoder, Encoding, NewFile, Options, Source, Trace, Unwatched, Watch};
 use polars::prelude::{DataType, IpcReader, ParquetReader, SerReader};
 
 /// A trace in memory that counts the bytes that are read of it.
@@ -114,15 +117,82 @@ fn blocks_are_passed_over_that_cannot_have_a_row() {
         let answer = |sql: &str| written(&trace, sql, "..", RowFormat::Csv).map_err(|error| format!("{sql}: {error}"));
         assert_eq!(answer(asked).unwrap(), answer(&opaque).unwrap(), "{asked}");
     }
-    // Of a block without any, nothing is read but its head.
-    let trace = full(2_000, 500);
-    let read = |sql: &str| {
-        let before = trace.source().read.load(Ordering::Relaxed);
-        csv(&trace, sql);
-        trace.source().read.load(Ordering::Relaxed) - before
+}
+
+/// A trace of 140,000 ticks, which takes three segments: a cat whose hp is the thousand of its tick, and ghosts, at few ticks.
+fn of_three_segments() -> Vec<u8> {
+    let kind = |name: &str| EntityKind {
+        name: name.to_owned(),
+        fields: vec![Field { name: "hp".to_owned(), scalar_type: ScalarType::I32 }],
     };
-    let whole = read("SELECT count(*) AS n FROM entities.creature WHERE coalesce(x, x) < -1000000000");
-    assert!(read("SELECT count(*) AS n FROM entities.creature WHERE x < -1000000000") * 2 < whole);
+    let spec = LayoutSpec { entities: Some(vec![kind("cat"), kind("ghost")]), ..LayoutSpec::default() };
+    let options = Options { block_ticks: 700, ..Options::LIVE };
+    let mut encoder = Encoder::new(&meta(), Arc::new(Layout::new(spec).unwrap()), options);
+    for tick in 0..140_000 {
+        let hp = Scalar::I32(i32::try_from(tick / 1000).unwrap());
+        let uid = |kind, life| Uid { kind: KindId(kind), slot: Slot(0), generation: Generation(life) };
+        let fill = |rows: &mut TickBuilder<'_>| {
+            rows.entity(uid(0, 0), &[hp])?;
+            if matches!(tick, 70_000..70_100 | 139_000..) { rows.entity(uid(1, tick / 100_000), &[hp]) } else { Ok(()) }
+        };
+        encoder.append(Tick(tick), fill).unwrap();
+    }
+    encoder.finish("complete").0
+}
+
+#[test]
+fn blocks_of_several_segments_are_passed_over() {
+    let trace = open(of_three_segments());
+    assert_eq!(trace.segments(), 3);
+    for kind in ["cat", "ghost"] {
+        for filter in ["hp < 3", "hp = 66", "hp > 64 AND hp <= 66", "hp >= 131", "hp < 0", "hp = 70 AND tick >= 70050"]
+        {
+            for window in ["..", "65000..66500", "66000..67000", "70020..132000", "135000.."] {
+                let count = |filter: &str| {
+                    let sql = format!("SELECT count(*) AS n, sum(tick) AS t FROM entities.{kind} WHERE {filter}");
+                    String::from_utf8(written(&trace, &sql, window, RowFormat::Csv).unwrap()).unwrap()
+                };
+                let opaque = filter.replace("hp", "coalesce(hp, hp)");
+                assert_eq!(count(filter), count(&opaque), "{kind}: {filter} in {window}");
+            }
+        }
+    }
+    // Of blocks that cannot have a row, nothing is read: only what the segments of the window tell of them, once for each thread at most.
+    let bytes = &trace.source().bytes;
+    let parts = sections(bytes).into_iter().filter(|section| section.tag == *b"SEGM");
+    let ranges: Vec<u64> = parts.map(|segment| segment_parts(bytes, &segment)[1].len() as u64).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    for (window, told) in [("..", ranges.iter().sum::<u64>()), ("70000..100000", ranges[1])] {
+        let before = trace.source().read.load(Ordering::Relaxed);
+        assert_eq!(text_in(&trace, "SELECT count(*) AS n FROM entities.cat WHERE hp < 0", window), "n\n0\n");
+        let read = trace.source().read.load(Ordering::Relaxed) - before;
+        assert!((told..=told * threads).contains(&read), "{read} bytes of {told} in {window}");
+    }
+}
+
+#[test]
+fn damaged_ranges_are_told_by_who_needs_them() {
+    let good = of_three_segments();
+    let segment = sections(&good).into_iter().filter(|section| section.tag == *b"SEGM").nth(1).unwrap();
+    let [_, ranges, _] = segment_parts(&good, &segment);
+    let (mut flipped, mut upside_down) = (good.clone(), good);
+    flipped[ranges.start] ^= 1;
+    upside_down[ranges.start..ranges.start + 8].copy_from_slice(&u64::from(u32::MAX >> 1).to_le_bytes());
+    seal_segment(&mut upside_down, &segment);
+    for (bytes, rule) in
+        [(flipped, "the checksum of the ranges"), (upside_down, "is no range of entities.cat.hp, a i32")]
+    {
+        let trace = open(bytes);
+        let asked = "SELECT count(*) AS n FROM entities.cat WHERE hp < 3";
+        let error = written(&trace, asked, "..", RowFormat::Csv).unwrap_err();
+        assert!(error.contains(rule) && error.matches("fixture").count() == 1, "{error}");
+        assert_eq!(text_in(&trace, asked, "..65000"), "n\n3000\n", "what is damaged is not asked");
+        assert_eq!(text(&trace, "SELECT count(*) AS n FROM entities.cat", RowFormat::Csv), "n\n140000\n");
+    }
+}
+
+fn text_in(trace: &Arc<Trace<Counted>>, sql: &str, window: &str) -> String {
+    String::from_utf8(written(trace, sql, window, RowFormat::Csv).unwrap()).unwrap()
 }
 
 #[test]

@@ -129,6 +129,20 @@ fn entities_may_come_all_at_once() {
 }
 
 #[test]
+fn draws_at_once_are_draws_in_order() {
+    let draw = |before, value, after| Draw { stream: StreamId(0), value, before, after, caller: 7 };
+    let first = draw(1, 41, 2_745_024);
+    let Draw { after, .. } = first;
+    let (value, next) = RngAlgorithm::MsvcLcg.next(after, 0);
+    let second = draw(after, value, next);
+    let one_by_one = write(&[&|t| t.draw(first).and_then(|()| t.draw(second))]).unwrap();
+    let at_once = write(&[&|t| t.draws(&[]).and_then(|()| t.draws(&[first, second]))]).unwrap();
+    assert_eq!(one_by_one.rows(), at_once.rows());
+    let stranger = Draw { stream: StreamId(9), ..second };
+    refused(&[&|t| t.draws(&[first, stranger, second])], "rng: stream 9 is not declared; the layout has 1");
+}
+
+#[test]
 fn ordered_channels_rules() {
     let draw = |before, value, after| Draw { stream: StreamId(0), value, before, after, caller: 0 };
     refused(

@@ -9,7 +9,8 @@ pub use plain::{Creature, PlainTick, plain_layout, write_plain};
 pub use scene::{Scene, full_layout, write_full, write_lossy};
 pub use w1::{W1, W1_FIELDS, W1_TICKS, W1Draw, W1Entity, W1Tick, w1_layout, write_w1};
 
-use cdt_trace::{Meta, Producer, Program, Run};
+use cdt_schema::{TableId, TableKind};
+use cdt_trace::{Error, Meta, Producer, Program, Run, Source, Trace};
 
 /// Provenance that is the same for every fixture.
 pub fn meta() -> Meta {
@@ -27,6 +28,25 @@ pub fn meta() -> Meta {
             reason: text("test"),
         },
     }
+}
+
+/// All that a segment tells of between which values fields are: of each block, each kind, each field.
+///
+/// # Errors
+/// It cannot be read or is damaged.
+pub fn all_ranges<S: Source>(trace: &Trace<S>, segment: usize) -> Result<Vec<Option<(u64, u64)>>, Error> {
+    let ranges = trace.ranges(segment)?;
+    let mut all = Vec::new();
+    for block in 0..trace.blocks_of(segment).len() {
+        for (schema, table) in trace.layout().tables().iter().zip((0..).map(TableId)) {
+            if matches!(schema.kind, TableKind::Entities(_)) {
+                for field in 0..schema.columns.len() - schema.key_columns() {
+                    all.push(ranges.field(block, table, field)?);
+                }
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// A small generator of numbers, the same everywhere: SplitMix64.

@@ -87,19 +87,35 @@ pub fn remove_last(record: &mut Vec<u8>, vectors: &[usize], size: usize) {
     put_elements(record, vectors, size, &rest);
 }
 
-/// Bytes of a block's root from a vector to the root's end: of its tick runs, rows, column frames and ranges.
-pub const BLOCK_TICK_RUNS: usize = 32;
+/// Bytes of a block's root from a vector to the root's end: of its tick runs, rows and column frames.
+pub const BLOCK_TICK_RUNS: usize = 24;
 /// As [`BLOCK_TICK_RUNS`].
-pub const BLOCK_ROWS: usize = 24;
+pub const BLOCK_ROWS: usize = 16;
 /// As [`BLOCK_TICK_RUNS`].
-pub const BLOCK_COLUMNS: usize = 16;
-/// As [`BLOCK_TICK_RUNS`].
-pub const BLOCK_RANGES: usize = 8;
+pub const BLOCK_COLUMNS: usize = 8;
+
+/// Bytes of a segment's root from a field to the root's end.
+pub const SEGMENT_ROWS: usize = 72;
+/// As [`SEGMENT_ROWS`].
+pub const SEGMENT_TICKS_WITH_INPUT: usize = 64;
+/// As [`SEGMENT_ROWS`].
+pub const SEGMENT_CHANGED: usize = 56;
+/// As [`SEGMENT_ROWS`].
+pub const SEGMENT_DIAGNOSTICS: usize = 48;
+/// As [`SEGMENT_ROWS`].
+pub const SEGMENT_BLOCKS: usize = 40;
+/// As [`SEGMENT_ROWS`].
+pub const SEGMENT_TICK_RUNS: usize = 32;
+
+/// Bytes of a block's entry in a segment: offset (8), lengths of head and tail, first and last tick, ticks (4 each).
+pub const BLOCK_ENTRY: usize = 28;
+/// Bytes of a range: its low and its high end.
+pub const RANGE: usize = 16;
 
 /// Bytes of a column frame's record in the head of a block: encoding (u8), length (u32), checksum (u32).
 pub const FRAME_RECORD: usize = 9;
 
-/// The column frames of a block that have bytes, each with the place of its checksum.
+/// The column frames of a block, as far as they stand in its tail, each with the place of its checksum.
 pub fn frames(bytes: &[u8], block: &Section) -> Vec<(Range<usize>, usize)> {
     let mut at = block.tail.start;
     let frame = |record: Range<usize>| {
@@ -110,15 +126,30 @@ pub fn frames(bytes: &[u8], block: &Section) -> Vec<(Range<usize>, usize)> {
     elements(bytes, block.head.end - BLOCK_COLUMNS, FRAME_RECORD)
         .into_iter()
         .map(frame)
-        .filter(|(frame, _)| frame.end <= block.tail.end && !frame.is_empty())
+        .filter(|(frame, _)| frame.end <= block.tail.end)
         .collect()
 }
 
-/// Where a segment's tick digests end and its summaries begin.
-pub fn summaries_start(bytes: &[u8], segment: &Section) -> usize {
-    let ticks: usize =
-        elements(bytes, segment.head.end - 32, 28).iter().map(|block| u32_at(bytes, block.start + 24)).sum();
-    (segment.tail.start + ticks * 8).min(segment.tail.end)
+/// The three parts of a segment's tail: the digests of its ticks, the ranges of its blocks' fields, their summaries.
+pub fn segment_parts(bytes: &[u8], segment: &Section) -> [Range<usize>; 3] {
+    let blocks = elements(bytes, segment.head.end - SEGMENT_BLOCKS, BLOCK_ENTRY);
+    let ticks: usize = blocks.iter().map(|block| u32_at(bytes, block.start + 24)).sum();
+    let Range { start, end } = segment.tail;
+    let ranges = (start + ticks * 8).min(end);
+    let summaries = (ranges + blocks.len() * fields_of_entities(bytes) * RANGE).min(end);
+    [start..ranges, ranges..summaries, summaries..end]
+}
+
+/// How many fields all kinds of entities have together, by the `META` section.
+fn fields_of_entities(bytes: &[u8]) -> usize {
+    // What stands behind the vector in a layout: itself, checkpoint, events, memory.
+    const KINDS: usize = 8 + 10 + 9 + 9;
+    let meta = sections(bytes).into_iter().find(|section| &section.tag == b"META" && section.head.len() > KINDS);
+    let kinds = meta.map_or_else(Vec::new, |meta| match bytes[meta.head.end - KINDS - 1] {
+        0 => Vec::new(),
+        _ => elements(bytes, meta.head.end - KINDS, 16),
+    });
+    kinds.iter().map(|kind| u32_at(bytes, kind.start + 12)).sum()
 }
 
 /// Writes the checksum of a range to a place.
@@ -141,23 +172,20 @@ pub fn seal(bytes: &mut [u8], section: &Section) {
 
 /// Makes all checksums of a segment right.
 pub fn seal_segment(bytes: &mut [u8], segment: &Section) {
-    let middle = summaries_start(bytes, segment);
-    checksum_into(bytes, segment.tail.start..middle, segment.head.end - 16);
-    checksum_into(bytes, middle..segment.tail.end, segment.head.end - 8);
+    for (part, checksum) in segment_parts(bytes, segment).into_iter().zip([24, 16, 8]) {
+        checksum_into(bytes, part, segment.head.end - checksum);
+    }
     seal(bytes, segment);
 }
 
-/// The parts of a trace that have a checksum: the heads of its sections, its column frames, its tick digests and
-/// its summaries.
+/// The parts of a trace that have a checksum: the heads of its sections, its column frames, and what is told of them in the tails of
+/// its segments.
 pub fn parts(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for section in sections(bytes) {
         match &section.tag {
             b"BLCK" => found.extend(frames(bytes, &section).into_iter().map(|(frame, _)| frame)),
-            b"SEGM" => {
-                let middle = summaries_start(bytes, &section);
-                found.extend([section.tail.start..middle, middle..section.tail.end]);
-            }
+            b"SEGM" => found.extend(segment_parts(bytes, &section)),
             _ => {}
         }
         found.push(section.head);
@@ -175,7 +203,7 @@ pub fn reseal(bytes: &mut [u8]) {
                 frames.into_iter().for_each(|(frame, checksum)| frame_checksum_into(bytes, frame, checksum));
                 seal(bytes, &section);
             }
-            b"SEGM" if section.head.len() >= 16 => seal_segment(bytes, &section),
+            b"SEGM" if section.head.len() >= SEGMENT_ROWS => seal_segment(bytes, &section),
             _ => seal(bytes, &section),
         }
     }
@@ -286,7 +314,9 @@ impl Parts {
         let of = |tag: &[u8; 4]| all.iter().filter(|section| &section.tag == tag).collect::<Vec<_>>();
         let mut blocks = of(b"BLCK").into_iter();
         for segment in of(b"SEGM") {
-            for (entry, block) in elements(&bytes, segment.head.end - 32, 28).into_iter().zip(&mut blocks) {
+            for (entry, block) in
+                elements(&bytes, segment.head.end - SEGMENT_BLOCKS, BLOCK_ENTRY).into_iter().zip(&mut blocks)
+            {
                 put_section(&mut bytes, entry.start, block);
                 put_u32(&mut bytes, entry.start + 12, block.tail.len());
             }

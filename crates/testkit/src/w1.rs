@@ -302,10 +302,11 @@ impl W1Tick {
     pub fn fill(&self, tick: &mut TickBuilder<'_>) -> Result<(), RowError> {
         let inputs = self.inputs.to_vec();
         tick.step(&Step { dt: DT, elapsed: self.elapsed, mode: 0, inputs, commands: Vec::new() })?;
-        for draw in &self.draws {
+        let drawn = |draw: &W1Draw| {
             let (before, after) = (u64::from(draw.before), u64::from(draw.after));
-            tick.draw(Draw { stream: StreamId(0), value: draw.value, before, after, caller: draw.caller })?;
-        }
+            Draw { stream: StreamId(0), value: draw.value, before, after, caller: draw.caller }
+        };
+        tick.draws(&self.draws.iter().map(drawn).collect::<Vec<Draw>>())?;
         let mut state = [Scalar::U32(0); 24];
         for (scalar, &value) in state.iter_mut().zip(&self.floats) {
             *scalar = Scalar::F32(value);

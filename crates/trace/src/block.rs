@@ -2,7 +2,6 @@
 //!
 //! A value of an entity is predicted from the same entity's last ticks; slot and generation stand once per run of ticks.
 
-use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::draws;
 use crate::frame::Cursor;
 use crate::index::tick_runs_of;
 use crate::places::{EntityRun, Places};
-use crate::records::{self, ArchivedBlockRecord, BlockRecord, ColumnFrameRecord, RangeRecord, TickRunRecord};
+use crate::records::{self, ArchivedBlockRecord, BlockRecord, ColumnFrameRecord, TickRunRecord};
 use crate::section::{Tag, read_head};
 use crate::{BlockEntry, Encoding, Error};
 
@@ -44,7 +43,6 @@ pub(crate) struct BlockWriter {
     places: Places,
     tail: Vec<u8>,
     columns: Vec<ColumnFrameRecord>,
-    ranges: Vec<RangeRecord>,
 }
 
 impl BlockWriter {
@@ -56,7 +54,6 @@ impl BlockWriter {
             places: Places::default(),
             tail: Vec::new(),
             columns: Vec::new(),
-            ranges: Vec::new(),
         }
     }
 
@@ -66,7 +63,6 @@ impl BlockWriter {
         let layout = rows.layout();
         self.tail.clear();
         self.columns.clear();
-        self.ranges.clear();
         for (id, schema) in layout.tables().iter().enumerate() {
             self.table(rows.table(TableId(id)), schema, layout);
         }
@@ -77,14 +73,13 @@ impl BlockWriter {
                 .collect(),
             rows: (0..layout.tables().len()).map(count).collect(),
             columns: std::mem::take(&mut self.columns),
-            ranges: std::mem::take(&mut self.ranges),
         };
         (record, &self.tail)
     }
 
     fn table(&mut self, table: &Table, schema: &TableSchema, layout: &Layout) {
         match (schema.kind, schema.arity) {
-            (TableKind::Entities(_), _) => return self.entities(table, schema),
+            (TableKind::Entities(_), _) => return self.entities(table),
             (_, Arity::Many) => {
                 let starts = std::iter::once(&0).chain(&table.ends);
                 let counts: Vec<u32> = table.ends.iter().zip(starts).map(|(end, start)| end - start).collect();
@@ -124,12 +119,8 @@ impl BlockWriter {
         }
     }
 
-    fn entities(&mut self, table: &Table, schema: &TableSchema) {
-        self.ranges.extend(field_ranges(table, schema).map(|range| {
-            let (low, high) = range.unwrap_or_default();
-            RangeRecord { low, high }
-        }));
-        let runs = entity_runs(table);
+    fn entities(&mut self, table: &Table) {
+        let runs = entity_runs(table, std::mem::take(&mut self.places.runs));
         let ticks = len32(table.ends.len());
         self.lanes(&[len32(runs.len())], None);
         for part in [
@@ -182,16 +173,6 @@ impl BlockWriter {
     }
 }
 
-/// What the head of a block says of a table of entities with these rows, as [`crate::Trace::ranges`] gives it: for each field the bits of its
-/// lowest and of its highest value; `None` without rows.
-pub fn field_ranges(table: &Table, schema: &TableSchema) -> impl Iterator<Item = Option<(u64, u64)>> {
-    let fields = table.columns.iter().zip(&schema.columns).skip(entities::FIRST_FIELD);
-    fields.map(|(column, declared)| match declared.column_type {
-        ColumnType::Scalar(scalar_type) => column.range(scalar_type),
-        _ => unreachable!("entities have scalar fields only"),
-    })
-}
-
 /// The checksum of a column frame.
 fn checksum(bytes: &[u8]) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "the low half")]
@@ -203,51 +184,59 @@ fn len32(len: usize) -> u32 {
     u32::try_from(len).expect("a block is far below 4 GiB")
 }
 
-/// The runs of a table's rows, by slot, generation and start.
-fn entity_runs(table: &Table) -> Vec<EntityRun> {
+/// The runs of a table's rows, by slot, generation and start, in a vector that may have held others.
+fn entity_runs(table: &Table, mut runs: Vec<EntityRun>) -> Vec<EntityRun> {
     let (Column::W32(slots), Column::W32(generations)) =
         (&table.columns[entities::SLOT], &table.columns[entities::GENERATION])
     else {
         unreachable!("slots and generations are 32-bit")
     };
-    let mut runs: Vec<EntityRun> = Vec::new();
-    // The runs of the last tick's rows, and of this one's.
-    let (mut open, mut now): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
-    // Ticks for which the open runs go on and that are not told in their lengths yet.
-    let mut same_for = 0;
+    runs.clear();
+    // Since when each row of the last tick is there, and each of this one's.
+    let (mut starts, mut next): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
     let mut before = 0..0;
-    for (tick, &end) in (0u32..).zip(&table.ends) {
-        let rows = before.end..end as usize;
-        if slots[rows.clone()] == slots[before.clone()] && generations[rows.clone()] == generations[before.clone()] {
-            same_for += 1;
-            before = rows;
-            continue;
-        }
-        open.iter().for_each(|&run| runs[run].len += same_for);
-        same_for = 0;
-        let mut past = open.iter().copied().peekable();
-        now.clear();
-        for row in rows.clone() {
-            let (slot, generation) = (slots[row], generations[row]);
-            while past.next_if(|&run| runs[run].slot < slot).is_some() {}
-            let same = past.next_if(|&run| runs[run].slot == slot).filter(|&run| runs[run].generation == generation);
-            match same {
-                Some(run) => {
-                    runs[run].len += 1;
-                    now.push(run);
+    // As if a tick without rows stood behind the last one.
+    let ends = table.ends.iter().map(|&end| end as usize).chain([slots.len()]);
+    for (tick, end) in (0u32..).zip(ends) {
+        let rows = before.end..end;
+        next.clear();
+        let (mut last, mut row) = (before.start, rows.start);
+        loop {
+            let keys = |rows: Range<usize>| [&slots[rows.clone()], &generations[rows]];
+            let same = common(keys(last..before.end), keys(row..rows.end));
+            next.extend_from_slice(&starts[last - before.start..][..same]);
+            (last, row) = (last + same, row + same);
+            match (slots[last..before.end].first(), slots[row..rows.end].first()) {
+                (None, None) => break,
+                (Some(&gone), slot) if slot.is_none_or(|&slot| gone <= slot) => {
+                    let start = starts[last - before.start];
+                    runs.push(EntityRun { slot: gone, generation: generations[last], start, len: tick - start });
+                    last += 1;
                 }
-                None => {
-                    now.push(runs.len());
-                    runs.push(EntityRun { slot, generation, start: tick, len: 1 });
+                _ => {
+                    next.push(tick);
+                    row += 1;
                 }
             }
         }
-        std::mem::swap(&mut open, &mut now);
+        std::mem::swap(&mut starts, &mut next);
         before = rows;
     }
-    open.iter().for_each(|&run| runs[run].len += same_for);
     runs.sort_unstable();
     runs
+}
+
+/// How many keys, slots and generations each, two lists begin with that are the same. None far behind the first that differs is looked
+/// at: who asks goes on behind it.
+fn common(a: [&[u32]; 2], b: [&[u32]; 2]) -> usize {
+    const AT_ONCE: usize = 16;
+    let len = a[0].len().min(b[0].len());
+    let chunk = |keys: &[u32], at: usize| keys[at..].first_chunk::<AT_ONCE>().copied();
+    let mut same = 0;
+    while same + AT_ONCE <= len && (0..2).all(|key| chunk(a[key], same) == chunk(b[key], same)) {
+        same += AT_ONCE;
+    }
+    same + (same..len).take_while(|&at| a[0][at] == b[0][at] && a[1][at] == b[1][at]).count()
 }
 
 /// A block's head, checked against its entry in the index: what its tail holds and where.
@@ -285,7 +274,6 @@ impl BlockHead {
         let rows: Vec<u32> = record.rows.iter().map(|count| count.to_native()).collect();
         let spare = check_rows(layout, &ticks, &rows).map_err(damaged)?;
         let frames = read_frames(layout, record).map_err(damaged)?;
-        check_ranges(layout, record).map_err(damaged)?;
         let (mut at, mut first) = (entry.tail_start(), 0);
         let table = |schema: &TableSchema| {
             let (start, its) = (at, first..first + frame_count(schema));
@@ -365,66 +353,6 @@ fn read_frames(layout: &Layout, record: &ArchivedBlockRecord) -> Result<Vec<Fram
         checksum: frame.checksum.to_native(),
     });
     Ok(frames.collect())
-}
-
-/// How many fields tables of entities have.
-fn fields_of(schema: &TableSchema) -> usize {
-    if matches!(schema.kind, TableKind::Entities(_)) { schema.columns.len() - entities::FIRST_FIELD } else { 0 }
-}
-
-fn check_ranges(layout: &Layout, record: &ArchivedBlockRecord) -> Result<(), String> {
-    let expected: usize = layout.tables().iter().map(fields_of).sum();
-    if record.ranges.len() != expected {
-        return Err(format!("ranges of {expected} fields are expected, not {}", record.ranges.len()));
-    }
-    let mut ranges = record.ranges.iter().map(|range| (range.low.to_native(), range.high.to_native()));
-    for (schema, rows) in layout.tables().iter().zip(record.rows.iter()) {
-        for declared in &schema.columns[schema.columns.len() - fields_of(schema)..] {
-            let ColumnType::Scalar(ty) = declared.column_type else { continue };
-            let (low, high) = ranges.next().expect("counted above");
-            let is_range = match rows.to_native() {
-                0 => (low, high) == (0, 0),
-                _ => ty.admits(low) && ty.admits(high) && ty.order(low, high) != Ordering::Greater,
-            };
-            if !is_range {
-                let name = format!("{}.{}", schema.name, declared.name);
-                return Err(format!("{low:#x} to {high:#x} is no range of {name}, a {ty} with {rows} rows"));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Checks the ranges that the head of a block tells against its rows, which are all that it has. Who reads some of a block believes them,
-/// as digests are believed.
-pub(crate) fn check_ranges_of(rows: &Rows, head: &[u8]) -> Result<(), String> {
-    let record = records::access::<ArchivedBlockRecord>(head)?;
-    let stored = record.ranges.iter().map(|range| (range.low.to_native(), range.high.to_native()));
-    let tables = rows.layout().tables().iter().enumerate().filter(|(_, schema)| fields_of(schema) > 0);
-    let computed = tables.flat_map(|(id, schema)| field_ranges(rows.table(TableId(id)), schema));
-    if stored.eq(computed.map(Option::unwrap_or_default)) {
-        return Ok(());
-    }
-    Err("the ranges of the block's fields are not those of its rows".to_owned())
-}
-
-/// What the head of a block says of the fields of a table of entities: for each the bits of its lowest and of its highest value;
-/// none where the block has no rows of the table. `bytes` are those of its section up to its tail.
-pub(crate) fn read_ranges(
-    layout: &Layout,
-    entry: &BlockEntry,
-    table: TableId,
-    bytes: &[u8],
-) -> Result<Vec<Option<(u64, u64)>>, Error> {
-    let damaged = |rule: String| Error::damaged(entry.offset, rule);
-    let (_, head) = read_head(Tag::Block, entry.offset, bytes, entry.end())?;
-    let record = records::access::<ArchivedBlockRecord>(head).map_err(damaged)?;
-    check_ranges(layout, record).map_err(damaged)?;
-    let rows = record.rows.get(table.0).ok_or_else(|| damaged("a table has no number of rows".to_owned()))?;
-    let before: usize = layout.tables()[..table.0].iter().map(fields_of).sum();
-    let ranges = &record.ranges[before..][..fields_of(&layout.tables()[table.0])];
-    let has_rows = rows.to_native() > 0;
-    Ok(ranges.iter().map(|range| has_rows.then(|| (range.low.to_native(), range.high.to_native()))).collect())
 }
 
 /// What is asked of a block.

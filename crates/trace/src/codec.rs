@@ -378,7 +378,7 @@ struct Dictionary<L> {
 
 impl<L: Lane> Dictionary<L> {
     fn new() -> Dictionary<L> {
-        Dictionary { entries: Vec::new(), slots: [0; 1024] }
+        Dictionary { entries: Vec::with_capacity(MAX_DICTIONARY), slots: [0; 1024] }
     }
 
     /// The index of a lane, which becomes an entry if there is room.

@@ -3,6 +3,8 @@
 //!
 //! What is stored is the difference to the prediction, modulo 2^64 for states and 2^32 for values.
 
+use std::ops::Range;
+
 use cdt_schema::columns::rng;
 use cdt_schema::{Column, RngAlgorithm, RngStream, Table, vectorized};
 
@@ -83,21 +85,57 @@ pub(crate) fn missed(table: &Table, streams: &[RngStream]) -> Missed {
     let (Column::W64(before), Column::W64(after)) = (&table.columns[rng::BEFORE], &table.columns[rng::AFTER]) else {
         unreachable!("states have 64 bits")
     };
-    let mut missed = Missed { slices: slices(streams, stream, value, after), ..Missed::default() };
+    let slices = slices(streams, stream, value, after);
+    let mut missed = Missed { slices, values: value.clone(), befores: before.clone(), afters: after.clone() };
     let mut expected = vec![Expectation::default(); streams.len()];
-    for row in 0..stream.len() {
-        let number = usize::from(stream[row]);
-        let (algorithm, expectation) = (streams[number].algorithm, &mut expected[number]);
-        let (mut next_value, next_after) = expectation.after(algorithm, before[row]);
-        if algorithm == RngAlgorithm::Opaque {
-            next_value = missed.slices[number].of(after[row]);
+    for (number, rows) in successive(stream) {
+        let (befores, values) = (&mut missed.befores[rows.clone()], &mut missed.values[rows.clone()]);
+        let afters = &mut missed.afters[rows];
+        match streams[number].algorithm {
+            RngAlgorithm::Opaque => {
+                vectorized!(miss_opaque(&mut expected[number], missed.slices[number], befores, values, afters));
+            }
+            algorithm => miss_known(&mut expected[number], algorithm, befores, values, afters),
         }
-        missed.befores.push(before[row].wrapping_sub(expectation.last_after));
-        missed.afters.push(after[row].wrapping_sub(next_after));
-        missed.values.push(value[row].wrapping_sub(next_value));
-        expectation.learn(algorithm, before[row], after[row]);
     }
     missed
+}
+
+/// The rows of successive draws of one stream, with its number.
+fn successive(stream: &[u8]) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let mut at = 0;
+    stream.chunk_by(|stream, next| stream == next).map(move |of_one| {
+        let rows = at..at + of_one.len();
+        at = rows.end;
+        (usize::from(of_one[0]), rows)
+    })
+}
+
+/// Turns successive draws of a stream of an algorithm into what was missed. Each is expected to begin where the one before it ends.
+fn miss_known(
+    expected: &mut Expectation,
+    algorithm: RngAlgorithm,
+    befores: &mut [u64],
+    values: &mut [u32],
+    afters: &mut [u64],
+) {
+    for ((before, value), after) in befores.iter_mut().zip(values).zip(afters) {
+        let (next_value, next_after) = expected.after(algorithm, *before);
+        let last_after = expected.last_after;
+        expected.learn(algorithm, *before, *after);
+        *before = before.wrapping_sub(last_after);
+        *after = after.wrapping_sub(next_after);
+        *value = value.wrapping_sub(next_value);
+    }
+}
+
+/// Turns successive draws of an opaque stream into what was missed. Its states after draws are told as they are.
+#[inline(always)]
+fn miss_opaque(expected: &mut Expectation, slice: ValueSlice, befores: &mut [u64], values: &mut [u32], afters: &[u64]) {
+    let lasts = std::iter::once(&expected.last_after).chain(afters);
+    befores.iter_mut().zip(lasts).for_each(|(before, last)| *before = before.wrapping_sub(*last));
+    values.iter_mut().zip(afters).for_each(|(value, &after)| *value = value.wrapping_sub(slice.of(after)));
+    expected.last_after = *afters.last().expect("a stream's draws are one or more");
 }
 
 fn slices(streams: &[RngStream], stream: &[u8], value: &[u32], after: &[u64]) -> Vec<ValueSlice> {
@@ -124,14 +162,10 @@ pub(crate) fn restore(table: &mut Table, streams: &[RngStream], slices: &[ValueS
         unreachable!("streams have 8 bits, values 32, states 64")
     };
     let mut expected = vec![Expectation::default(); streams.len()];
-    let mut at = 0;
-    for of_one in stream.chunk_by(|stream, next| stream == next) {
-        let number = usize::from(of_one[0]);
+    for (number, rows) in successive(stream) {
         let Some(declared) = streams.get(number) else {
             return Err(format!("stream {number} is not declared; the layout has {}", streams.len()));
         };
-        let rows = at..at + of_one.len();
-        at = rows.end;
         let (befores, values, afters) = (&mut before[rows.clone()], &mut value[rows.clone()], &mut after[rows]);
         match declared.algorithm {
             RngAlgorithm::Opaque => {

@@ -1,5 +1,6 @@
 //! The thin layer that puts the sans-I/O core onto files.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::hash::Hasher;
@@ -9,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cdt_schema::{Channel, ChannelSet, Digest, Layout, RowError, Rows, TableId, TableKind, Tick, TickBuilder};
+use cdt_schema::{Channel, ChannelSet, Digest, Layout, RowError, Rows, TableId, Tick, TickBuilder};
 use twox_hash::XxHash3_64;
 
-use crate::block::{Asked, BlockBytes, read_ranges};
+use crate::block::{Asked, BlockBytes};
 use crate::index::SegmentEntry;
 use crate::new_file::Waiting;
+use crate::ranges::{RangesOfBlock, read_range};
 use crate::records::ArchivedSummariesRecord;
 use crate::{
     BlockDecoder, BlockEntry, BlockSummary, Encoder, Error, ErrorKind, Loss, Meta, NewFile, Opening, Options, Totals,
@@ -253,6 +255,16 @@ fn lent_or_read<'a>(source: &'a impl Source, range: Range<u64>, buffer: &'a mut 
     Ok(buffer)
 }
 
+/// The bytes at a range, for who keeps them.
+fn lent_or_owned(source: &impl Source, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+    if let Some(bytes) = source.lend(range.clone()) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut bytes = Vec::new();
+    source.read(range, &mut bytes)?;
+    Ok(Cow::Owned(bytes))
+}
+
 /// An open, finished trace. Reads only what is asked about.
 #[derive(Debug)]
 pub struct Trace<S = File> {
@@ -370,7 +382,7 @@ pub struct SegmentSummaries<'a, S> {
     trace: &'a Trace<S>,
     segment: usize,
     /// Checked by their checksum.
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
 }
 
 impl<S> SegmentSummaries<'_, S> {
@@ -393,6 +405,35 @@ impl<S> SegmentSummaries<'_, S> {
         let entry = &segments[self.segment];
         let record = entry.summaries(layout, &self.bytes);
         record.and_then(|record| of(entry, layout, record)).map_err(|error| error.in_file(&self.trace.name))
+    }
+}
+
+/// Between which values the fields of entities are in the blocks of a segment, as it is stored.
+#[derive(Debug)]
+pub struct SegmentRanges<'a, S> {
+    trace: &'a Trace<S>,
+    segment: usize,
+    /// Checked by their checksum.
+    bytes: Cow<'a, [u8]>,
+    of_block: RangesOfBlock,
+}
+
+impl<S> SegmentRanges<'_, S> {
+    /// Of a field of a table of entities, which are counted without its keys, in one of the segment's blocks, of which the first is 0:
+    /// the bits of its lowest and of its highest value, ordered as its type is (−0 is below +0). `None` where the block has no rows
+    /// of the table.
+    ///
+    /// # Errors
+    /// What is stored is no range of the field's type.
+    ///
+    /// # Panics
+    /// If the segment has no such block, the table is none of entities, or has no such field.
+    pub fn field(&self, block: usize, table: TableId, field: usize) -> Result<Option<(u64, u64)>, Error> {
+        let TraceIndex { layout, segments, .. } = &self.trace.index;
+        let place = self.of_block.place(layout, block, table, field);
+        let range = read_range(&self.bytes[place.clone()], layout, table, field);
+        let offset = segments[self.segment].ranges.start + place.start as u64;
+        range.map_err(|rule| Error::damaged(offset, rule).in_file(&self.trace.name))
     }
 }
 
@@ -554,24 +595,6 @@ impl<S: Source> Trace<S> {
         self.checked(entry, decoder.decode(&self.index.layout, entry, asked, self))
     }
 
-    /// What the head of a block says of the fields of a table of entities, without its rows: for each the bits of its lowest and of its
-    /// highest value, ordered as its type is (−0 is below +0). `None` where the block has no rows of the table.
-    ///
-    /// # Errors
-    /// The head cannot be read or is damaged.
-    ///
-    /// # Panics
-    /// If the table is none of entities.
-    pub fn ranges(&self, block: usize, table: TableId) -> Result<Vec<Option<(u64, u64)>>, Error> {
-        let TraceIndex { layout, blocks, .. } = &self.index;
-        let schema = &layout.tables()[table.0];
-        assert!(matches!(schema.kind, TableKind::Entities(_)), "ranges are of entities, not of {}", schema.name);
-        let entry = &blocks[block];
-        let mut buffer = Vec::new();
-        let head = self.at(entry.offset..entry.tail_start(), &mut buffer)?;
-        read_ranges(layout, entry, table, head).map_err(|error| error.in_file(&self.name))
-    }
-
     /// Rows whose ticks are those that the index gives the block.
     fn checked(&self, entry: &BlockEntry, rows: Result<Rows, Error>) -> Result<Rows, Error> {
         let rows = rows.and_then(|rows| {
@@ -637,10 +660,23 @@ impl<S: Source> Trace<S> {
     /// The summaries cannot be read or are damaged.
     pub fn segment_summaries(&self, segment: usize) -> Result<SegmentSummaries<'_, S>, Error> {
         let entry = &self.index.segments[segment];
-        let mut bytes = Vec::new();
-        self.read(entry.summaries.clone(), &mut bytes)?;
+        let bytes = lent_or_owned(&self.source, entry.summaries.clone());
+        let bytes = bytes.map_err(|error| unreadable(&self.name, &error))?;
         entry.check_summaries(&bytes).map_err(|error| error.in_file(&self.name))?;
         Ok(SegmentSummaries { trace: self, segment, bytes })
+    }
+
+    /// Between which values the fields of entities are in the blocks of a segment.
+    ///
+    /// # Errors
+    /// The ranges cannot be read or are damaged.
+    pub fn ranges(&self, segment: usize) -> Result<SegmentRanges<'_, S>, Error> {
+        let TraceIndex { layout, segments, .. } = &self.index;
+        let entry = &segments[segment];
+        let bytes = lent_or_owned(&self.source, entry.ranges.clone());
+        let bytes = bytes.map_err(|error| unreadable(&self.name, &error))?;
+        entry.check_ranges(&bytes).map_err(|error| error.in_file(&self.name))?;
+        Ok(SegmentRanges { trace: self, segment, bytes, of_block: RangesOfBlock::new(layout) })
     }
 
     /// What the ticks of a segment hold.
@@ -659,7 +695,7 @@ impl<S: Source> Trace<S> {
         self.index.segments[segment].blocks.clone()
     }
 
-    /// How many segments of digests and summaries there are.
+    /// How many segments of digests, ranges and summaries there are.
     pub fn segments(&self) -> usize {
         self.index.segments.len()
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Digest, Layout, Rows, Tick};
 
-use crate::block::{Asked, BlockBytes, BlockHead, MAX_TAIL, check_ranges_of};
+use crate::block::{Asked, BlockBytes, BlockHead, MAX_TAIL};
 use crate::index::read_meta;
+use crate::ranges::{RANGE, ranges_of_block};
 use crate::records::{self, ArchivedBlockRecord, ArchivedFooterRecord, ArchivedLossRecord};
 use crate::section::{self, FILE_HEADER, SECTION_HEADER, SectionHeader, TRAILER, Tag};
 use crate::{BlockDecoder, BlockEntry, Error, Loss, Meta};
@@ -21,8 +22,8 @@ pub struct Follower {
     end: u64,
     layout: Option<Arc<Layout>>,
     last_tick: Option<Tick>,
-    /// Bytes of the digests that the next segment has.
-    digests: u64,
+    /// Bytes of the digests and ranges that the next segment has.
+    told: u64,
     passes_segments: bool,
     decoder: BlockDecoder,
 }
@@ -68,12 +69,12 @@ pub enum Section<'a> {
         /// The section's head.
         head: &'a [u8],
     },
-    /// Digests and summaries of the blocks since the segment before.
+    /// Digests, ranges and summaries of the blocks since the segment before.
     Segment {
         /// The section's head.
         head: &'a [u8],
-        /// What stands where the digests of those blocks' ticks should, 8 bytes each.
-        digests: &'a [u8],
+        /// What stands where the digests of those blocks' ticks should, 8 bytes each, and the ranges of their fields, 16 each.
+        told: &'a [u8],
     },
     /// The last section.
     Footer {
@@ -113,7 +114,7 @@ impl Follower {
             end: 0,
             layout: None,
             last_tick: None,
-            digests: 0,
+            told: 0,
             passes_segments: false,
             decoder: BlockDecoder::new(),
         }
@@ -133,7 +134,7 @@ impl Follower {
             State::Header => start..start + SECTION_HEADER,
             State::Begun(Tag::Segment, header) => header.tail(start).end..header.tail(start).end,
             State::Begun(_, header) => start..header.tail(start).start,
-            State::Section(Tag::Segment, header) => start..header.tail(start).start + self.digests,
+            State::Section(Tag::Segment, header) => start..header.tail(start).start + self.told,
             State::Section(_, header) => start..header.tail(start).end,
             State::Trailer => start..start + TRAILER,
             State::Done => return None,
@@ -173,7 +174,7 @@ impl Follower {
     pub(crate) fn pass(&mut self, len: u64) {
         debug_assert!(self.is_at_a_header());
         self.end += len;
-        self.digests = 0;
+        self.told = 0;
     }
 
     /// Checks the first bytes of a file that has fewer than [`Follower::want`] asks for first.
@@ -248,10 +249,11 @@ impl Follower {
     /// by `bytes`, which are its header and head, of a segment by the blocks before it.
     fn check_tail(&self, tag: Tag, header: &SectionHeader, bytes: &[u8]) -> Result<(), Error> {
         if tag == Tag::Segment {
-            let (digests, tail) = (self.digests, header.tail_len);
-            let rule =
-                format!("the segment's blocks are not those before it, whose digests have {digests} bytes of {tail}");
-            return if digests <= tail { Ok(()) } else { Err(Error::damaged(self.end, rule)) };
+            let (told, tail) = (self.told, header.tail_len);
+            let rule = format!(
+                "the segment's blocks are not those before it, whose digests and ranges have {told} bytes of {tail}"
+            );
+            return if told <= tail { Ok(()) } else { Err(Error::damaged(self.end, rule)) };
         }
         let head = &bytes[usize::try_from(SECTION_HEADER).expect("32")..];
         header.check_head(self.end, head)?;
@@ -276,9 +278,8 @@ impl Follower {
                 let layout = self.layout.as_ref().expect("the META section is the first one");
                 let asked = Asked::Channels(ChannelSet::ALL, [entry.first_tick, entry.last_tick]);
                 let rows = self.decoder.decode(layout, &entry, asked, &SectionBytes { offset: entry.offset, bytes })?;
-                check_ranges_of(&rows, head).map_err(damaged)?;
                 self.last_tick = Some(entry.last_tick);
-                self.digests += 8 * u64::from(entry.ticks);
+                self.told += 8 * u64::from(entry.ticks) + (ranges_of_block(layout) * RANGE) as u64;
                 Section::Block { entry, rows, head, tail }
             }
             Tag::Loss => {
@@ -286,8 +287,8 @@ impl Follower {
                 Section::Loss { loss: loss.map_err(damaged)?, head }
             }
             Tag::Segment => {
-                self.digests = 0;
-                Section::Segment { head, digests: tail }
+                self.told = 0;
+                Section::Segment { head, told: tail }
             }
             Tag::Footer => {
                 let record = records::access::<ArchivedFooterRecord>(head).map_err(damaged)?;

@@ -149,8 +149,8 @@ impl GrowingTrace {
             Section::Loss { head, .. } => {
                 index.loss(offset, u32::try_from(head.len()).expect("a section's head is below 2^28 bytes"));
             }
-            Section::Segment { head, digests } => {
-                index.read_segment(offset, head, digests).map_err(|rule| Error::damaged(offset, rule))?;
+            Section::Segment { head, told } => {
+                index.read_segment(offset, head, told).map_err(|rule| Error::damaged(offset, rule))?;
             }
             Section::Meta { .. } => {}
             // Without the trailer behind it a footer ends nothing.

@@ -8,6 +8,7 @@ use cdt_schema::{Digest, Layout, Tick};
 use twox_hash::XxHash3_64;
 
 use crate::block::{MAX_TAIL, MAX_TICKS};
+use crate::ranges::{RANGE, ranges_of_block};
 use crate::records::{
     self, ArchivedFooterRecord, ArchivedLossRecord, ArchivedMetaRecord, ArchivedSegmentRecord, ArchivedSummariesRecord,
     ArchivedTickRunRecord,
@@ -80,12 +81,14 @@ impl BlockEntry {
     }
 }
 
-/// Digests and summaries of about 65,536 ticks.
+/// Digests, ranges and summaries of about 65,536 ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentEntry {
     pub(crate) offset: u64,
     pub(crate) digests: Range<u64>,
     pub(crate) digests_checksum: u64,
+    pub(crate) ranges: Range<u64>,
+    pub(crate) ranges_checksum: u64,
     pub(crate) summaries: Range<u64>,
     pub(crate) summaries_checksum: u64,
     /// Indices into [`TraceIndex::blocks`].
@@ -375,16 +378,21 @@ impl Partial {
         let tail = header.tail(offset);
         self.sections.push(offset..tail.end);
         let digests = tail.start..tail.start + counted * 8;
-        if digests.end > tail.end {
-            return Err(damaged(format!("the digests of {counted} ticks do not fit {} bytes", header.tail_len)));
+        let blocks = first_block..self.blocks.len();
+        let ranges = digests.end..digests.end + blocks.len() as u64 * (ranges_of_block(layout) * RANGE) as u64;
+        if ranges.end > tail.end {
+            let what = format!("the digests of {counted} ticks and the ranges of {} blocks", blocks.len());
+            return Err(damaged(format!("{what} do not fit {} bytes", header.tail_len)));
         }
         self.entries.push(SegmentEntry {
             offset,
-            summaries: digests.end..tail.end,
+            summaries: ranges.end..tail.end,
             digests,
             digests_checksum: record.digests_checksum.to_native(),
+            ranges,
+            ranges_checksum: record.ranges_checksum.to_native(),
             summaries_checksum: record.summaries_checksum.to_native(),
-            blocks: first_block..self.blocks.len(),
+            blocks,
             totals,
         });
         Ok(())
@@ -510,6 +518,14 @@ impl SegmentEntry {
             return Ok(());
         }
         Err(Error::damaged(self.digests.start, "the checksum of the tick digests does not match"))
+    }
+
+    /// Whether these are the bytes of the ranges of the segment's blocks.
+    pub(crate) fn check_ranges(&self, bytes: &[u8]) -> Result<(), Error> {
+        if XxHash3_64::oneshot(bytes) == self.ranges_checksum {
+            return Ok(());
+        }
+        Err(Error::damaged(self.ranges.start, "the checksum of the ranges of the blocks' fields does not match"))
     }
 
     /// Whether these are the bytes of the summaries of the segment's blocks.

@@ -11,11 +11,11 @@ use crate::records::{
     SectionRecord, SegmentEntryRecord, SegmentRecord, SummariesRecord, TickRunRecord, access, to_bytes,
 };
 use crate::section::{SECTION_HEADER, Tag, file_header, trailer, write_section};
-use crate::{BlockEntry, Loss, Summarizer, Totals};
+use crate::{BlockEntry, Loss, Summarizer, Totals, ranges};
 
-/// Ticks after which the digests gathered so far are written out, so that they need not be held for the whole run.
+/// Ticks after which what is gathered so far is written out, so that it need not be held for the whole run.
 const SEGMENT_TICKS: usize = 65_536;
-/// Bytes of summaries after which they are written out too.
+/// Bytes of ranges and summaries after which it is written out too.
 const SEGMENT_BYTES: usize = 4 << 20;
 
 /// What is gathered of a trace's blocks.
@@ -24,10 +24,13 @@ pub(crate) struct IndexWriter {
     digester: TickDigester,
     content: ContentDigest,
     summarizer: Summarizer,
-    /// Of the blocks that no segment has yet: where they stand, their ticks, the ticks' digests, what is known of them.
+    /// Of the blocks that no segment has yet: where they stand, their ticks, the ticks' digests, the ranges of fields, what is known of
+    /// them.
     blocks: Vec<BlockEntry>,
     tick_runs: Vec<TickRun>,
     digests: Vec<Digest>,
+    /// Between which values their fields are, as it is stored.
+    ranges: Vec<u8>,
     summaries: SummariesRecord,
     /// What those blocks hold together.
     totals: Totals,
@@ -54,6 +57,7 @@ impl IndexWriter {
             blocks: Vec::new(),
             tick_runs: Vec::new(),
             digests: Vec::new(),
+            ranges: Vec::new(),
             summaries: SummariesRecord::default(),
             totals: Totals::none(layout),
             segments: Vec::new(),
@@ -72,6 +76,7 @@ impl IndexWriter {
     /// Ends the block whose rows these are, all ticks of which were taken.
     pub(crate) fn block(&mut self, rows: &Rows, entry: BlockEntry) {
         tick_runs_of(rows.ticks()).for_each(|run| push_run(&mut self.tick_runs, run));
+        ranges::put(rows, &mut self.ranges);
         let summary = self.summarizer.block(rows);
         self.summaries.push(&summary);
         self.totals.add(rows.layout(), &summary.totals);
@@ -85,11 +90,11 @@ impl IndexWriter {
 
     /// Whether the blocks since the last segment are as many as one should hold.
     fn is_segment_due(&self) -> bool {
-        self.digests.len() >= SEGMENT_TICKS || self.summaries.bytes() >= SEGMENT_BYTES
+        self.digests.len() >= SEGMENT_TICKS || self.ranges.len() + self.summaries.bytes() >= SEGMENT_BYTES
     }
 
     /// Takes the segment that another one wrote of the blocks since the last one, or tells which rule it breaks.
-    pub(crate) fn read_segment(&mut self, offset: u64, head: &[u8], digests: &[u8]) -> Result<(), String> {
+    pub(crate) fn read_segment(&mut self, offset: u64, head: &[u8], told: &[u8]) -> Result<(), String> {
         let record = access::<ArchivedSegmentRecord>(head)?;
         let same = |(theirs, ours): (&ArchivedBlockEntryRecord, &BlockEntry)| {
             (theirs.offset, theirs.head_len, theirs.tail_len)
@@ -103,9 +108,13 @@ impl IndexWriter {
         if !same_blocks || !same_runs {
             return Err("the segment's blocks are not those before it".to_owned());
         }
+        let (digests, ranges) = told.split_at_checked(self.digests.len() * 8).unwrap_or((told, &[]));
         let theirs = digests.as_chunks::<8>().0.iter().map(|digest| Digest(u64::from_le_bytes(*digest)));
         if self.digests.is_empty() || !theirs.eq(self.digests.iter().copied()) {
             return Err("the segment's digests are not those of the rows before it".to_owned());
+        }
+        if ranges != self.ranges {
+            return Err("the segment's ranges are not those of the rows before it".to_owned());
         }
         self.segment(offset, u32::try_from(head.len()).expect("a section's head is below 2^28 bytes"));
         Ok(())
@@ -118,6 +127,7 @@ impl IndexWriter {
         self.blocks.clear();
         self.tick_runs.clear();
         self.digests.clear();
+        self.ranges.clear();
         self.summaries = SummariesRecord::default();
         self.totals.clear();
     }
@@ -149,6 +159,7 @@ impl IndexWriter {
         let mut tail: Vec<u8> = self.digests.iter().flat_map(|digest| digest.0.to_le_bytes()).collect();
         let digests_checksum = XxHash3_64::oneshot(&tail);
         let summaries = to_bytes(&self.summaries);
+        tail.extend_from_slice(&self.ranges);
         tail.extend_from_slice(&summaries);
         let block = |entry: &BlockEntry| BlockEntryRecord {
             offset: entry.offset,
@@ -166,6 +177,7 @@ impl IndexWriter {
                 .map(|run| TickRunRecord { first: run.first.0, count: run.count })
                 .collect(),
             digests_checksum,
+            ranges_checksum: XxHash3_64::oneshot(&self.ranges),
             summaries_checksum: XxHash3_64::oneshot(&summaries),
             ..SegmentRecord::default()
         };

@@ -79,13 +79,14 @@ impl Places {
         let starts = ByTick::new(ticks, runs.iter().map(|run| run.start));
         let ends = ByTick::new(ticks, runs.iter().map(EntityRun::end));
         let early = early_indices(runs);
-        let mut live: Vec<u32> = Vec::new();
+        // The runs of a tick, and those of the one before it.
+        let (mut live, mut before): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         let mut pieces = Pieces::default();
         let mut rows = 0;
         for tick in 0..ticks {
-            if !ends.any_at(tick)
-                && !starts.any_at(tick)
-                && let ([piece], Some(last)) = (&mut pieces.0[..], self.stretches.last_mut())
+            let changes = ends.any_at(tick) || starts.any_at(tick);
+            if !changes
+                && let ([piece], Some(last)) = (&mut pieces.now[..], self.stretches.last_mut())
                 && piece.is_settled()
             {
                 // As in the tick before.
@@ -95,24 +96,13 @@ impl Places {
                 self.ends.push(rows);
                 continue;
             }
-            for run in ends.at(tick) {
-                let at = live.binary_search(&run).expect("it was live");
-                live.remove(at);
-                pieces.remove(count(&live[..at]));
-            }
-            if live.is_empty() {
-                live.extend(starts.at(tick));
-                pieces.begin(count(&live));
-            } else {
-                for run in starts.at(tick) {
-                    let at = live.partition_point(|&other| other < run);
-                    pieces.insert(count(&live[..at]));
-                    live.insert(at, run);
-                }
+            if changes {
+                std::mem::swap(&mut live, &mut before);
+                pieces.change(&before, ends.at(tick), starts.at(tick), &mut live);
             }
             pieces.go_on(rows);
             let mut at = 0;
-            for piece in &pieces.0 {
+            for piece in &pieces.now {
                 let runs = &live[at..at + piece.len as usize];
                 at += runs.len();
                 if piece.age < EARLY {
@@ -185,7 +175,12 @@ impl Places {
 
 /// The runs of a tick in their order, cut into pieces whose rows are equally far behind their last ones.
 #[derive(Default)]
-struct Pieces(Vec<Piece>);
+struct Pieces {
+    now: Vec<Piece>,
+    /// While the next tick's are made of them, those of the last tick, of which the first ones are used up.
+    last: Vec<Piece>,
+    used: usize,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Piece {
@@ -199,10 +194,8 @@ struct Piece {
 }
 
 impl Piece {
-    /// Of runs that begin. Their first rows are not behind any.
-    fn new(runs: u32) -> Piece {
-        Piece { row: NONE, len: runs, age: 0, steps: [0; EARLY as usize] }
-    }
+    /// Of a run that begins. Its first row is not behind any.
+    const NEW: Piece = Piece { row: NONE, len: 1, age: 0, steps: [0; EARLY as usize] };
 
     /// Whether it stays as it is while it is all that there is and nothing comes or goes. The last stretch is its own then.
     fn is_settled(&self) -> bool {
@@ -211,52 +204,71 @@ impl Piece {
 }
 
 impl Pieces {
-    /// Takes out a run by its number among those of a tick.
-    fn remove(&mut self, run: u32) {
-        let at = self.part(run);
-        let piece = &mut self.0[at];
-        piece.len -= 1;
-        piece.row += 1;
-        if piece.len == 0 {
-            self.0.remove(at);
+    /// From the runs of a tick to those of the next, of which some are gone and some have come. However many they are, what stays is
+    /// looked at once.
+    fn change(
+        &mut self,
+        before: &[u32],
+        gone: impl Iterator<Item = u32>,
+        come: impl Iterator<Item = u32>,
+        live: &mut Vec<u32>,
+    ) {
+        std::mem::swap(&mut self.now, &mut self.last);
+        self.now.clear();
+        self.used = 0;
+        live.clear();
+        let (mut gone, mut come, mut stay) = (gone.peekable(), come.peekable(), before);
+        loop {
+            let is_gone = gone.peek().is_some_and(|gone| come.peek().is_none_or(|come| gone < come));
+            let Some(run) = (if is_gone { gone.next() } else { come.next() }) else { break };
+            let (sooner, later) = stay.split_at(stay.partition_point(|&other| other < run));
+            live.extend_from_slice(sooner);
+            self.keep(count(sooner));
+            stay = later;
+            if is_gone {
+                stay = &stay[1..];
+                self.use_up(1);
+            } else {
+                live.push(run);
+                self.put();
+            }
+        }
+        live.extend_from_slice(stay);
+        self.keep(count(stay));
+    }
+
+    /// The next runs are in the next tick too.
+    fn keep(&mut self, mut runs: u32) {
+        while runs > 0 {
+            let piece = self.last[self.used];
+            let len = piece.len.min(runs);
+            self.now.push(Piece { len, ..piece });
+            self.use_up(len);
+            runs -= len;
         }
     }
 
-    /// Puts in the first runs, where there are none.
-    fn begin(&mut self, runs: u32) {
-        self.0.extend((runs > 0).then_some(Piece::new(runs)));
-    }
-
-    /// Puts in a run that was not there before.
-    fn insert(&mut self, run: u32) {
-        let at = self.part(run);
-        self.0.insert(at, Piece::new(1));
-    }
-
-    /// The piece that begins with a run; one that has it further in is parted.
-    fn part(&mut self, run: u32) -> usize {
-        let mut before = 0;
-        for (at, piece) in self.0.iter_mut().enumerate() {
-            let len = run - before;
-            if len == 0 {
-                return at;
-            }
-            if len < piece.len {
-                let rest = Piece { row: piece.row + len, len: piece.len - len, ..*piece };
-                piece.len = len;
-                self.0.insert(at + 1, rest);
-                return at + 1;
-            }
-            before += piece.len;
+    /// A run that was not there before.
+    fn put(&mut self) {
+        match self.now.last_mut() {
+            Some(last) if last.row == NONE => last.len += 1,
+            _ => self.now.push(Piece::NEW),
         }
-        self.0.len()
+    }
+
+    /// So many runs of the next piece are told of.
+    fn use_up(&mut self, runs: u32) {
+        let piece = &mut self.last[self.used];
+        piece.len -= runs;
+        piece.row += runs;
+        self.used += usize::from(piece.len == 0);
     }
 
     /// Goes on to a tick whose rows begin there, and joins what is equally far behind.
     fn go_on(&mut self, mut row: u32) {
         let mut joined: usize = 0;
-        for at in 0..self.0.len() {
-            let Piece { row: last, len, age, steps } = self.0[at];
+        for at in 0..self.now.len() {
+            let Piece { row: last, len, age, steps } = self.now[at];
             let [one, two, _] = steps;
             let is_new = last == NONE;
             let piece = Piece {
@@ -266,15 +278,15 @@ impl Pieces {
                 steps: if is_new { steps } else { [row - last, one, two] },
             };
             row += len;
-            match joined.checked_sub(1).map(|last| &mut self.0[last]) {
+            match joined.checked_sub(1).map(|last| &mut self.now[last]) {
                 Some(last) if (last.age, last.steps) == (piece.age, piece.steps) => last.len += len,
                 _ => {
-                    self.0[joined] = piece;
+                    self.now[joined] = piece;
                     joined += 1;
                 }
             }
         }
-        self.0.truncate(joined);
+        self.now.truncate(joined);
     }
 }
 

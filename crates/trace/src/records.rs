@@ -99,15 +99,6 @@ pub(crate) struct BlockRecord {
     pub(crate) rows: Vec<u32>,
     /// One for every column frame of every table in order: its bytes of the tail, which stand one after another.
     pub(crate) columns: Vec<ColumnFrameRecord>,
-    /// One for every field of every table of entities in order.
-    pub(crate) ranges: Vec<RangeRecord>,
-}
-
-/// The bits of the lowest and of the highest value of a field in a block; zeros where it has none.
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, Default)]
-pub(crate) struct RangeRecord {
-    pub(crate) low: u64,
-    pub(crate) high: u64,
 }
 
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug)]
@@ -124,7 +115,7 @@ pub(crate) struct ColumnFrameRecord {
     pub(crate) checksum: u32,
 }
 
-/// Head of a segment. Its tail is the digest of every tick (u64 each), then a [`SummariesRecord`].
+/// Head of a segment. Its tail is the digest of every tick (u64 each), then the ranges of every block, then a [`SummariesRecord`].
 #[derive(Archive, Serialize, Deserialize, Default, Debug)]
 pub(crate) struct SegmentRecord {
     /// One for every table: its rows that are behaviour.
@@ -138,6 +129,7 @@ pub(crate) struct SegmentRecord {
     pub(crate) blocks: Vec<BlockEntryRecord>,
     pub(crate) tick_runs: Vec<TickRunRecord>,
     pub(crate) digests_checksum: u64,
+    pub(crate) ranges_checksum: u64,
     pub(crate) summaries_checksum: u64,
 }
 
@@ -284,7 +276,6 @@ extent::plain!(
     ArchivedMemoryRecord,
     ArchivedTickRunRecord,
     ArchivedColumnFrameRecord,
-    ArchivedRangeRecord,
     ArchivedBlockEntryRecord,
     ArchivedSegmentEntryRecord,
     ArchivedSectionRecord,
@@ -301,7 +292,7 @@ extent::structures! {
     ArchivedRngStreamRecord { name }
     ArchivedSyscallRecord { module, name, args }
     ArchivedCheckpointRecord { counters }
-    ArchivedBlockRecord { tick_runs, rows, columns, ranges }
+    ArchivedBlockRecord { tick_runs, rows, columns }
     ArchivedSegmentRecord { rows, changed, diagnostics, blocks, tick_runs }
     ArchivedSummariesRecord { channel_digests, rows, ticks_with_input, changed, diagnostics }
     ArchivedFooterRecord { segments, loss, end_reason }

@@ -12,7 +12,7 @@ use crate::records::{
     self, ArchivedFooterRecord, ArchivedSegmentRecord, FooterRecord, SegmentRecord, SummariesRecord, to_bytes,
 };
 use crate::section::{TRAILER, Tag, read_head, read_trailer, trailer, write_section};
-use crate::{BlockSummary, Encoding, Error, Source, Summarizer, Totals, Trace};
+use crate::{BlockSummary, Encoding, Error, Source, Summarizer, Totals, Trace, ranges};
 
 /// The bytes of a trace with another block, as a [`Source`] over those of the trace it was made from.
 #[derive(Debug)]
@@ -183,6 +183,9 @@ impl<'a, S: Source> Splicer<'a, '_, S> {
         record.digests_checksum = XxHash3_64::oneshot(&tail);
         let summaries = self.summaries(number, &mut record)?;
         record.summaries_checksum = XxHash3_64::oneshot(&summaries);
+        let ranges = self.ranges(number)?;
+        record.ranges_checksum = XxHash3_64::oneshot(&ranges);
+        tail.extend_from_slice(&ranges);
         tail.extend_from_slice(&summaries);
         let mut section = Vec::new();
         write_section(Tag::Segment, &to_bytes(&record), &tail, &mut section);
@@ -227,6 +230,20 @@ impl<'a, S: Source> Splicer<'a, '_, S> {
         }
         record.put_totals(&totals);
         Ok(to_bytes(&all))
+    }
+
+    /// The ranges of a segment's blocks.
+    fn ranges(&self, number: usize) -> Result<Vec<u8>, Error> {
+        let entry = &self.trace.index().segments[number];
+        let mut all = self.bytes(entry.ranges.clone())?;
+        entry.check_ranges(&all).map_err(|error| error.in_file(self.trace.name()))?;
+        if entry.blocks.contains(&self.block) {
+            let mut new = Vec::new();
+            ranges::put(self.rows, &mut new);
+            let at = (self.block - entry.blocks.start) * new.len();
+            all[at..at + new.len()].copy_from_slice(&new);
+        }
+        Ok(all)
     }
 
     /// The summary of the new block, which is entered as the old one was.

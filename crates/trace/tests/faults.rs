@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use cdt_schema::{ChannelSet, RowError, Scalar, Tick, TickBuilder};
 use cdt_testkit::surgery::sections;
-use cdt_testkit::{Numbers, meta, plain_layout, write_plain};
+use cdt_testkit::{Numbers, all_ranges, meta, plain_layout, write_plain};
 use cdt_trace::{Encoder, Error, ErrorKind, LossKind, Options, Trace, TraceWriter, Unwatched, compact, recover};
 
 const KILLS: u32 = 1_000;
@@ -228,6 +228,7 @@ fn twins() -> (Vec<u8>, Vec<u8>) {
 fn read_all(trace: &Trace) -> Result<(), Error> {
     for segment in 0..trace.segments() {
         trace.digests(segment)?;
+        all_ranges(trace, segment)?;
         trace.summaries(segment)?;
     }
     for block in 0..trace.index().blocks.len() {

@@ -14,10 +14,10 @@ use cdt_schema::{
     Rows, Scalar, ScalarType, Slot, TableId, Tick, TickBuilder, TickDigester, Uid,
 };
 use cdt_testkit::surgery::{
-    BLOCK_COLUMNS, BLOCK_ROWS, FRAME_RECORD, Section, checksum_into, elements, frame_checksum_into, frames, seal,
-    seal_segment, sections,
+    BLOCK_COLUMNS, BLOCK_ENTRY, BLOCK_ROWS, FRAME_RECORD, SEGMENT_BLOCKS, Section, checksum_into, elements,
+    frame_checksum_into, frames, seal, seal_segment, sections,
 };
-use cdt_testkit::{Numbers, full_layout, meta, write_full};
+use cdt_testkit::{Numbers, all_ranges, full_layout, meta, write_full};
 use cdt_trace::{BlockDecoder, Encoder, Encoding, Error, Loss, LossKind, Options, Trace};
 use peak_alloc::PeakAlloc;
 
@@ -43,6 +43,11 @@ fn scribble(bytes: &mut [u8], range: &Range<usize>, numbers: &mut Numbers) {
     }
 }
 
+/// The column frames of a block that have bytes, each with the place of its checksum.
+fn filled_frames(bytes: &[u8], block: &Section) -> Vec<(Range<usize>, usize)> {
+    frames(bytes, block).into_iter().filter(|(frame, _)| !frame.is_empty()).collect()
+}
+
 /// Changes something in one section and makes all checksums right; tells what.
 fn mutate(bytes: &mut [u8], all: &[Section], numbers: &mut Numbers) -> String {
     let blocks: Vec<&Section> = all.iter().filter(|section| &section.tag == b"BLCK").collect();
@@ -53,7 +58,7 @@ fn mutate(bytes: &mut [u8], all: &[Section], numbers: &mut Numbers) -> String {
     };
     match numbers.below(16) {
         0..=6 => {
-            let frames = frames(bytes, block);
+            let frames = filled_frames(bytes, block);
             let (frame, checksum) = frames[numbers.below(u32::try_from(frames.len()).unwrap()) as usize].clone();
             scribble(bytes, &frame, numbers);
             frame_checksum_into(bytes, frame, checksum);
@@ -126,6 +131,7 @@ fn use_all(bytes: Vec<u8>) -> Result<(), Error> {
     }
     for segment in 0..trace.segments() {
         trace.digests(segment)?;
+        all_ranges(&trace, segment)?;
         trace.summaries(segment)?;
     }
     assert!(index.tick_range().is_none_or(|(first, last)| index.block_of(first) <= index.block_of(last)));
@@ -247,11 +253,11 @@ fn sections_are(bytes: &[u8], all: &[Section]) -> bool {
         let end = section.head.end;
         match &section.tag {
             b"BLCK" => {
-                !frames(bytes, section).is_empty()
-                    && !elements(bytes, end - 8, FRAME_RECORD).is_empty()
-                    && !elements(bytes, end - 16, 4).is_empty()
+                !filled_frames(bytes, section).is_empty()
+                    && !elements(bytes, end - BLOCK_COLUMNS, FRAME_RECORD).is_empty()
+                    && !elements(bytes, end - BLOCK_ROWS, 4).is_empty()
             }
-            b"SEGM" => !elements(bytes, end - 32, 28).is_empty(),
+            b"SEGM" => !elements(bytes, end - SEGMENT_BLOCKS, BLOCK_ENTRY).is_empty(),
             _ => true,
         }
     };
@@ -326,7 +332,7 @@ fn pages_of_zeros(good: &[u8], count: u32) -> Vec<u8> {
     };
     bytes.extend(&good[segment.start..]);
     let moved_segment = moved(segment);
-    let entry = elements(&bytes, moved_segment.head.end - 32, 28)[0].start;
+    let entry = elements(&bytes, moved_segment.head.end - SEGMENT_BLOCKS, BLOCK_ENTRY)[0].start;
     bytes[entry + 12..entry + 16].copy_from_slice(&u32::try_from(tail_len).unwrap().to_le_bytes());
     seal(&mut bytes, &moved_segment);
     let footer = moved(footer);

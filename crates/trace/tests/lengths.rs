@@ -8,7 +8,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use cdt_testkit::surgery::{BLOCK_COLUMNS, FRAME_RECORD, Section, elements, put_u32, seal, sections};
+use cdt_testkit::surgery::{BLOCK_COLUMNS, FRAME_RECORD, Section, elements, put_u32, seal, sections, segment_parts};
 use cdt_testkit::write_full;
 use cdt_trace::{ErrorKind, GrowingTrace, Options, Unwatched, recover};
 use peak_alloc::PeakAlloc;
@@ -55,11 +55,11 @@ fn no_memory_is_spent_on_what_a_header_says() {
             put_u32(&mut bytes, len, usize::try_from(tail).unwrap() - others);
         }
         put_tail(&mut bytes, section, tail);
-        // The digests stand where they did.
-        let digests =
-            if section.tag == *b"SEGM" { &whole[section.tail.start..section.tail.start + 20 * 8] } else { &[] };
-        bytes.extend(digests);
-        write_with_hole(&path, &bytes, tail - digests.len() as u64);
+        // The digests and ranges stand where they did.
+        let [_, _, summaries] = segment_parts(&whole, section);
+        let told = if section.tag == *b"SEGM" { &whole[section.tail.start..summaries.start] } else { &[] };
+        bytes.extend(told);
+        write_with_hole(&path, &bytes, tail - told.len() as u64);
         let before = ALLOCATOR.current_usage();
         ALLOCATOR.reset_peak_usage();
         let followed = GrowingTrace::open(&path).and_then(|mut trace| trace.advance(&Unwatched));

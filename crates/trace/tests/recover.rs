@@ -8,8 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cdt_schema::{ChannelSet, Scalar, Tick};
-use cdt_testkit::surgery::{BLOCK_RANGES, Section, elements, reseal, seal, sections};
-use cdt_testkit::{Numbers, Scene, full_layout, meta, plain_layout, write_full};
+use cdt_testkit::surgery::{
+    BLOCK_ENTRY, SEGMENT_BLOCKS, SEGMENT_TICK_RUNS, Section, elements, reseal, seal, seal_segment, sections,
+    segment_parts,
+};
+use cdt_testkit::{Numbers, Scene, all_ranges, full_layout, meta, plain_layout, write_full};
 use cdt_trace::{
     Encoder, Error, ErrorKind, GrowingTrace, Loss, LossKind, Options, Recovered, Recovery, Trace, Unwatched,
     WriterState, recover,
@@ -48,11 +51,14 @@ fn open_if_whole(bytes: &[u8]) -> Option<Trace<Vec<u8>>> {
     Trace::from_source(bytes.to_vec(), Path::new("broken")).ok()
 }
 
-/// Reads every row, digest and summary.
+/// Reads every row, digest, range and summary.
 fn read_all(trace: &Trace<Vec<u8>>) {
     (0..trace.index().blocks.len()).for_each(|block| drop(trace.block(block, ChannelSet::ALL).unwrap()));
-    (0..trace.segments())
-        .for_each(|segment| drop((trace.digests(segment).unwrap(), trace.summaries(segment).unwrap())));
+    for segment in 0..trace.segments() {
+        trace.digests(segment).unwrap();
+        all_ranges(trace, segment).unwrap();
+        trace.summaries(segment).unwrap();
+    }
 }
 
 fn of<'a>(all: &'a [Section], tag: &[u8; 4]) -> Vec<&'a Section> {
@@ -259,19 +265,19 @@ fn files_are_recovered_beside_and_never_over_what_is_read() {
 }
 
 #[test]
-fn a_block_whose_ranges_are_not_those_of_its_rows_is_damaged() {
+fn ranges_that_are_not_those_of_the_rows_are_told_anew() {
     let whole = write_full(40, 1, Options { block_ticks: 4, ..Options::LIVE });
     let all = sections(&whole);
-    let block = of(&all, b"BLCK")[3];
+    let segment = of(&all, b"SEGM")[0];
+    let [_, ranges, _] = segment_parts(&whole, segment);
     let mut bytes = whole.clone();
-    let range = elements(&bytes, block.head.end - BLOCK_RANGES, 16).remove(0);
     // The field is a float, so another last bit is another value, and still a range.
-    bytes[range.start + 8] ^= 1;
-    seal(&mut bytes, block);
-    let (_, recovered) = brought_back(&bytes).unwrap();
-    let loss = recovered.loss.unwrap();
-    assert_eq!((recovered.ticks, loss.from), (12, Tick(12)));
-    assert!(loss.detail.contains("the ranges of the block's fields are not those of its rows"), "{loss:?}");
+    bytes[ranges.start + 8] ^= 1;
+    seal_segment(&mut bytes, segment);
+    let ranges_of = |bytes: &[u8]| all_ranges(&open_if_whole(bytes).unwrap(), 0).unwrap();
+    assert_ne!(ranges_of(&bytes), ranges_of(&whole));
+    let (recovered, _) = brought_back(&bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(ranges_of(&recovered), ranges_of(&whole));
 }
 
 #[test]
@@ -423,9 +429,21 @@ fn a_growing_trace_that_is_damaged_cut_or_foreign_is_told() {
     let (_, message) = refused(GrowingTrace::open(&path).unwrap().advance(&Unwatched), folder.path());
     assert!(message.contains("the segment's digests are not those of the rows before it"), "{message}");
 
+    // One that tells of other ranges of fields.
+    let [_, ranges, _] = segment_parts(&whole, of(&all, b"SEGM")[0]);
+    let mut bytes = whole.clone();
+    bytes[ranges.start] ^= 1;
+    reseal(&mut bytes);
+    fs::write(&path, &bytes[..end]).unwrap();
+    let (_, message) = refused(GrowingTrace::open(&path).unwrap().advance(&Unwatched), folder.path());
+    assert!(message.contains("the segment's ranges are not those of the rows before it"), "{message}");
+
     // One that tells of other ticks than the blocks have, all checksums right.
     let head = of(&all, b"SEGM")[0].head.end;
-    for lie in [elements(&whole, head - 32, 28)[3].end - 8, elements(&whole, head - 24, 8)[0].start + 4] {
+    for lie in [
+        elements(&whole, head - SEGMENT_BLOCKS, BLOCK_ENTRY)[3].end - 8,
+        elements(&whole, head - SEGMENT_TICK_RUNS, 8)[0].start + 4,
+    ] {
         let mut bytes = whole.clone();
         bytes[lie] ^= 1;
         reseal(&mut bytes);

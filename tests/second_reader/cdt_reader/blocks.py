@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from .columns import Runs, read_column
 from .layout import LANES, Shape, Table
-from .records import Block, ColumnFrame, Layout, Range, TickRun
+from .records import Block, ColumnFrame, Layout, TickRun
 from .wire import hash64, need, to_bytes
 
 KEYS = 2
@@ -119,10 +119,21 @@ def check_lanes(kind: str, lanes: Iterable[int]) -> None:
         need(all(lane & exponent != exponent for lane in lanes), "floats are finite")
 
 
-def check_range(kind: str, found: Range, rows: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The lanes of the lowest and of the highest value of a field in a block."""
+
+    low: int
+    high: int
+
+
+EMPTY = Range(1, 0)
+"""The range of a field without rows."""
+
+
+def check_range(kind: str, found: Range) -> None:
     """A range is of two values of the type in their order, or of none."""
-    if rows == 0:
-        need(found == Range(0, 0), "the range of a field without rows is 0 to 0")
+    if found == EMPTY:
         return
     for lane in (found.low, found.high):
         need(lane < 1 << WIDTHS[kind], "the ends of a range fit the type")
@@ -159,13 +170,6 @@ class BlockReader:
         need(len(self.head.rows) == len(self.tables), "the head has a number of rows for each table")
         frames = sum(table.frames for table in self.tables)
         need(len(self.head.columns) == frames, "the head has an entry for each column frame")
-        fields = sum(len(table.columns) - KEYS for table in self.tables if table.shape is Shape.RUNS)
-        need(len(self.head.ranges) == fields, "the head has a range for each field of entities")
-        ranges = iter(self.head.ranges)
-        for table, rows in zip(self.tables, self.head.rows):
-            if table.shape is Shape.RUNS:
-                for column in table.columns[KEYS:]:
-                    check_range(column.type, next(ranges), rows)
 
     def check_rows(self) -> None:
         """The rows that the head tells of fit the bounds, cells not counted."""

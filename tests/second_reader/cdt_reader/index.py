@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .blocks import MOST_BYTES, MOST_TAIL, MOST_TICKS, check_runs
+from .blocks import KEYS, MOST_BYTES, MOST_TAIL, MOST_TICKS, Range, check_range, check_runs
 from .layout import WITH_DIAGNOSTICS, Table
+from .layout import Shape as TableShape
 from .records import (
     FOOTER,
     LOSS,
@@ -45,11 +46,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class IndexedSegment:
-    """A segment: its head, the digest of each tick, the summaries of its blocks, and the ticks of each block."""
+    """A segment: its head, the digest of each tick, of each block the ranges of its fields, its summary, and its ticks."""
 
     section: Section
     head: Segment
     tick_digests: "array[int]"
+    ranges: list[list[Range]]
     summaries: Summaries
     runs_of_blocks: list[list[TickRun]]
 
@@ -101,14 +103,36 @@ def read_segment(source: Source, entry: SegmentEntry, limit: int, shape: Shape) 
     need(check_runs(head.tick_runs) == entry.ticks, "the tick runs are the ticks of the blocks")
     runs = runs_of_blocks(head)
     check_totals(head, entry.ticks, shape)
-    need(8 * entry.ticks <= section.tail_length, "a segment's tail has a digest for each tick")
-    digests = source.read(section.tail_at, 8 * entry.ticks)
+    kinds = field_types(shape)
+    of_digests, of_ranges = 8 * entry.ticks, 16 * len(kinds) * len(head.blocks)
+    rest = section.tail_length - of_digests - of_ranges
+    need(rest >= 0, "a segment's tail has a digest for each tick and the ranges of each block")
+    digests = source.read(section.tail_at, of_digests)
     need(hash64(digests) == head.hash_of_digests, "the checksum of the tick digests is another")
-    record = source.read(section.tail_at + len(digests), section.tail_length - len(digests))
+    ends = source.read(section.tail_at + of_digests, of_ranges)
+    need(hash64(ends) == head.hash_of_ranges, "the checksum of the ranges is another")
+    ranges = ranges_of_blocks(numbers(ends, 64), kinds, len(head.blocks))
+    record = source.read(section.tail_at + of_digests + of_ranges, rest)
     need(hash64(record) == head.hash_of_summaries, "the checksum of the summaries is another")
     summaries: Summaries = read_root(SUMMARIES, record)
     check_summaries(summaries, len(head.blocks), shape)
-    return IndexedSegment(section, head, numbers(digests, 64), summaries, runs)
+    return IndexedSegment(section, head, numbers(digests, 64), ranges, summaries, runs)
+
+
+def field_types(shape: Shape) -> list[str]:
+    """The type of each field of each kind of entities."""
+    kinds = (table.columns[KEYS:] for table in shape.tables if table.shape is TableShape.RUNS)
+    return [column.type for columns in kinds for column in columns]
+
+
+def ranges_of_blocks(ends: "array[int]", kinds: list[str], blocks: int) -> list[list[Range]]:
+    """The ranges of each block, from their low and high ends."""
+    pairs = zip(ends[::2], ends[1::2])
+    result = [[Range(*next(pairs)) for _ in kinds] for _ in range(blocks)]
+    for ranges in result:
+        for kind, found in zip(kinds, ranges):
+            check_range(kind, found)
+    return result
 
 
 def end_of(block: BlockEntry) -> int:

@@ -317,14 +317,6 @@ class ColumnFrame:
     hash: int
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The lanes of the lowest and of the highest value of a field."""
-
-    low: int
-    high: int
-
-
 @dataclass(frozen=True)
 class Block:
     """The head of a block."""
@@ -332,7 +324,6 @@ class Block:
     tick_runs: list[TickRun]
     rows: "array[int]"
     columns: list[ColumnFrame]
-    ranges: list[Range]
 
 
 TICK_RUN = Struct(TickRun, U32, U32)
@@ -341,7 +332,6 @@ BLOCK = Struct(
     Vector(TICK_RUN, MOST_TICKS),
     Numbers(U32),
     Vector(Struct(ColumnFrame, U8, U32, U32)),
-    Vector(Struct(Range, U64, U64)),
 )
 
 
@@ -381,6 +371,7 @@ class Segment:
     blocks: list[BlockEntry]
     tick_runs: list[TickRun]
     hash_of_digests: int
+    hash_of_ranges: int
     hash_of_summaries: int
 
 
@@ -397,7 +388,7 @@ class Summaries:
 
 BLOCK_ENTRY = Struct(BlockEntry, U64, U32, U32, U32, U32, U32)
 SEGMENT = Struct(
-    Segment, Numbers(U64), U64, Numbers(U8), Numbers(U64), Vector(BLOCK_ENTRY), Vector(TICK_RUN), U64, U64
+    Segment, Numbers(U64), U64, Numbers(U8), Numbers(U64), Vector(BLOCK_ENTRY), Vector(TICK_RUN), U64, U64, U64
 )
 SUMMARIES = Struct(Summaries, Numbers(U64), Numbers(U32), Numbers(U32), Numbers(U8), Numbers(U64))
 
@@ -438,4 +429,4 @@ FOOTER = Struct(
 )
 
 # The sizes that the specification gives.
-assert (BLOCK.size, SEGMENT.size, SUMMARIES.size, FOOTER.size) == (32, 64, 40, 32)
+assert (BLOCK.size, SEGMENT.size, SUMMARIES.size, FOOTER.size) == (24, 72, 40, 32)

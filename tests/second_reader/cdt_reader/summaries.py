@@ -4,11 +4,10 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .blocks import KEYS, Rows, rank
+from .blocks import EMPTY, KEYS, Range, Rows, rank
 from .digests import BlockDigests, guest_rows
 from .index import IndexedSegment, Shape
 from .layout import Shape as LayoutShape
-from .records import Range
 from .trace import DecodedBlock
 
 WITHIN = 1
@@ -63,7 +62,7 @@ def ranges(block: DecodedBlock) -> list[Range]:
             for column, values in list(zip(rows.table.columns, rows.columns))[KEYS:]:
                 assert isinstance(values, array)
                 ordered = sorted(values, key=lambda lane: rank(column.type, lane))
-                result.append(Range(ordered[0], ordered[-1]) if ordered else Range(0, 0))
+                result.append(Range(ordered[0], ordered[-1]) if ordered else EMPTY)
     return result
 
 

@@ -29,12 +29,12 @@ def tell(trace: Trace) -> dict[str, Any]:
     for segment in trace.segments:
         of_ticks: list[int] = []
         summaries: list[Summary] = []
-        for written in as_written(trace.shape, segment):
+        for written, written_ranges in zip(as_written(trace.shape, segment), segment.ranges, strict=True):
             block = next(blocks)
             digests = BlockDigests(trace.shape.channels, block)
             summary = of_block(block, digests, last)
             agree(summary, written, "the summary of a block")
-            agree(ranges(block), block.ranges, "the ranges of a block's fields")
+            agree(ranges(block), written_ranges, "the ranges of a block's fields")
             content.add(digests)
             of_ticks += digests.of_ticks
             summaries.append(summary)

@@ -15,7 +15,7 @@ from .index import (
     read_segments,
 )
 from .layout import check_meta, declared, tables
-from .records import BLOCK, META, Block, BlockEntry, Footer, Loss, Meta, Range, TickRun, read_root
+from .records import BLOCK, META, Block, BlockEntry, Footer, Loss, Meta, TickRun, read_root
 from .sections import (
     HEADER_LENGTH,
     TRAILER_LENGTH,
@@ -34,7 +34,6 @@ class DecodedBlock:
 
     tick_runs: list[TickRun]
     tables: list[Rows]
-    ranges: list[Range]
 
 
 @dataclass
@@ -81,7 +80,7 @@ class Trace:
         rows = reader.rows()
         for table in rows:
             check_rows(self.meta.layout, table)
-        return DecodedBlock(head.tick_runs, rows, head.ranges)
+        return DecodedBlock(head.tick_runs, rows)
 
     def close(self) -> None:
         """Nothing is read any more."""

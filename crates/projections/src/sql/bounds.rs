@@ -16,7 +16,7 @@ const EXACT: u128 = 1 << 53;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bound {
     /// Of which of the fields of the view's table.
-    field: usize,
+    pub(super) field: usize,
     /// How the field's value compares with the number.
     op: Operator,
     number: Number,
@@ -104,22 +104,20 @@ fn number(node: Node, arena: &Arena<AExpr>) -> Option<Number> {
     }
 }
 
-/// Whether a block may have a row that meets all bounds, by the lowest and the highest value of each of its fields.
-pub(super) fn may_be_met(bounds: &[Bound], ranges: &[Option<(Scalar, Scalar)>]) -> bool {
-    bounds.iter().all(|bound| {
-        // Without a range there is no row.
-        let Some((low, high)) = ranges[bound.field] else { return false };
-        let (least, most) = around(bound.number, low);
+impl Bound {
+    /// Whether a value from the lowest to the highest one may meet it.
+    pub(super) fn may_be_met(&self, low: Scalar, high: Scalar) -> bool {
+        let (least, most) = around(self.number, low);
         let low_is = |wanted: fn(Ordering) -> bool| compare(low, most).is_none_or(wanted);
         let high_is = |wanted: fn(Ordering) -> bool| compare(high, least).is_none_or(wanted);
-        match bound.op {
+        match self.op {
             Operator::Lt => low_is(Ordering::is_lt),
             Operator::LtEq => low_is(Ordering::is_le),
             Operator::Gt => high_is(Ordering::is_gt),
             Operator::GtEq => high_is(Ordering::is_ge),
             _ => low_is(Ordering::is_le) && high_is(Ordering::is_ge),
         }
-    })
+    }
 }
 
 /// How a value compares with a number of its sort; `None` with one of another.
@@ -151,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_block_is_passed_over_only_where_no_value_of_its_range_will_do() {
-        let met = |op, number, low, high| may_be_met(&[Bound { field: 0, op, number }], &[Some((low, high))]);
+        let met = |op, number, low, high| Bound { field: 0, op, number }.may_be_met(low, high);
         let integers = |op, number| met(op, Number::Integer(number), Scalar::I64(-5), Scalar::I64(5));
         let ops = [Operator::Lt, Operator::LtEq, Operator::Eq, Operator::GtEq, Operator::Gt];
         for (number, expected) in [
@@ -169,8 +167,6 @@ mod tests {
         assert!(!rounded(Operator::Eq, 0.2) && !rounded(Operator::Lt, 0.2) && rounded(Operator::Gt, 0.2));
         let zeros = |op| met(op, Number::Float(0.0), Scalar::F64(-0.0), Scalar::F64(-0.0));
         assert_eq!(ops.map(zeros), [false, true, true, true, false]);
-        assert!(!may_be_met(&[Bound { field: 0, op: Operator::Eq, number: Number::Integer(1) }], &[None]));
-        assert!(may_be_met(&[], &[None]));
         // Of what is not known, nothing is passed over.
         assert!(met(Operator::Lt, Number::Integer(-9), Scalar::F64(0.0), Scalar::F64(1.0)));
     }

@@ -5,17 +5,17 @@
 //! cuts a frame into as many morsels as it has threads, the frames are as long as that many morsels shall be.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cdt_schema::{ColumnType, Scalar};
-use cdt_trace::{BlockDecoder, Source, Trace};
+use cdt_trace::{BlockDecoder, BlockEntry, SegmentRanges, Source, Trace};
 use polars::prelude::{
     AllowedOptimizations, DataFrame, IntoLazy, LazyFrame, PlSmallStr, PolarsError, PolarsResult, SchemaRef,
     UInt32Chunked, UnionArgs, concat,
 };
 use polars::prelude::{IntoColumn, NewChunkedArray};
 
-use super::bounds::{Bound, may_be_met};
+use super::bounds::Bound;
 use super::decode;
 use super::plan::Need;
 use super::view::View;
@@ -45,6 +45,8 @@ pub(super) struct Scan<S> {
     window: Window,
     /// What rows that matter meet.
     bounds: Vec<Bound>,
+    /// Where each segment's blocks end, and whether each of them may have rows that matter, once it was asked for.
+    matter: Vec<(usize, OnceLock<Vec<bool>>)>,
     schema: SchemaRef,
     shared: Arc<Shared>,
     /// Decoders that no thread uses at the moment.
@@ -58,12 +60,46 @@ impl<S: Source + Send + Sync + 'static> Scan<S> {
         let schema = view.schema();
         let decoders = Mutex::default();
         let Need { columns: wanted, window, bounds } = need;
-        Scan { trace, view, wanted, columns, window, bounds, schema, shared, decoders }
+        let matter = (0..trace.segments()).map(|segment| (trace.blocks_of(segment).end, OnceLock::new())).collect();
+        Scan { trace, view, wanted, columns, window, bounds, matter, schema, shared, decoders }
+    }
+
+    /// Whether a block may have rows that matter, by what its segment tells of its fields.
+    fn may_matter(&self, block: usize) -> Result<bool, cdt_trace::Error> {
+        if self.bounds.is_empty() {
+            return Ok(true);
+        }
+        let segment = self.matter.partition_point(|(end, _)| *end <= block);
+        let its = self.trace.blocks_of(segment);
+        let (_, matter) = &self.matter[segment];
+        let Some(matter) = matter.get() else {
+            let ranges = self.trace.ranges(segment)?;
+            let computed = (0..its.len()).map(|block| self.may_be_met(&ranges, block)).collect::<Result<_, _>>()?;
+            return Ok(matter.get_or_init(|| computed)[block - its.start]);
+        };
+        Ok(matter[block - its.start])
+    }
+
+    /// Whether a block of a segment may have rows that meet the bounds.
+    fn may_be_met(&self, ranges: &SegmentRanges<'_, S>, block: usize) -> Result<bool, cdt_trace::Error> {
+        let table = self.view.table;
+        let schema = &self.trace.layout().tables()[table.0];
+        for bound in &self.bounds {
+            let ColumnType::Scalar(ty) = schema.columns[schema.key_columns() + bound.field].column_type else {
+                unreachable!("entities have scalar fields only")
+            };
+            // Without a range there is no row.
+            let Some((low, high)) = ranges.field(block, table, bound.field)? else { return Ok(false) };
+            if !bound.may_be_met(Scalar::from_bits(ty, low), Scalar::from_bits(ty, high)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The numbers of the blocks that have ticks of the window.
     pub(super) fn blocks(&self) -> Vec<u32> {
-        let touches = |block: &&cdt_trace::BlockEntry| self.window.touches(block.first_tick, block.last_tick);
+        let touches = |block: &&BlockEntry| self.window.touches(block.first_tick, block.last_tick);
         let blocks = self.trace.index().blocks.iter().zip(0u32..);
         blocks.filter(|(block, _)| touches(block)).map(|(_, number)| number).collect()
     }
@@ -115,23 +151,6 @@ impl<S: Source + Send + Sync + 'static> Scan<S> {
         self.decoders.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
         self.shared.blocks.fetch_add(1, Ordering::Relaxed);
         decode::frame(&self.view, rows, self.window, &self.wanted)
-    }
-
-    /// Whether a block may have rows that meet the bounds.
-    fn may_matter(&self, block: usize) -> Result<bool, cdt_trace::Error> {
-        if self.bounds.is_empty() {
-            return Ok(true);
-        }
-        let table = self.view.table;
-        let schema = &self.trace.layout().tables()[table.0];
-        let ranges = self.trace.ranges(block, table)?;
-        let types = schema.columns.iter().skip(schema.key_columns()).map(|column| column.column_type);
-        let value = |(column_type, range): (ColumnType, Option<(u64, u64)>)| {
-            let ColumnType::Scalar(ty) = column_type else { unreachable!("entities have scalar fields only") };
-            range.map(|(low, high)| (Scalar::from_bits(ty, low), Scalar::from_bits(ty, high)))
-        };
-        let ranges: Vec<Option<(Scalar, Scalar)>> = types.zip(ranges).map(value).collect();
-        Ok(may_be_met(&self.bounds, &ranges))
     }
 
     /// Keeps what first went wrong with the trace, for whoever asked.

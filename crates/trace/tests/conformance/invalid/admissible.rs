@@ -5,7 +5,7 @@ use cdt_schema::{
     Origin, PageId, PlayerId, RowError, Scalar, ScalarType, StageId, Step, StepLayout, Syscall, SyscallId, TickBuilder,
     TimingSample,
 };
-use cdt_testkit::surgery::{Parts, elements, put_u32};
+use cdt_testkit::surgery::{BLOCK_ROWS, Parts, elements, put_u32};
 
 use super::{PLAIN, layout_of, plain32, plain64, with_columns};
 use crate::make::{Case, case, column, field, live, trace};
@@ -159,7 +159,7 @@ fn one_page_first(good: &[u8]) -> Vec<u8> {
     parts.put_column(&layout, 0, "memory.page", PLAIN, &plain32(&[0, 0, 1]));
     parts.put_column(&layout, 0, "memory.content.lengths", PLAIN, &plain32(&[64; 3]));
     let head = &mut parts.section(b"BLCK", 0).head;
-    let rows = elements(head, head.len() - 16, 4).remove(0).start;
+    let rows = elements(head, head.len() - BLOCK_ROWS, 4).remove(0).start;
     put_u32(head, rows, 3);
     parts.assemble()
 }

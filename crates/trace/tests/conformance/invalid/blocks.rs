@@ -2,8 +2,8 @@
 
 use cdt_schema::{LayoutSpec, MemoryLayout, PageId, Scalar};
 use cdt_testkit::surgery::{
-    BLOCK_COLUMNS, BLOCK_ROWS, BLOCK_TICK_RUNS, FRAME_RECORD, Section, elements, put_elements, put_u32, remove_last,
-    seal, sections,
+    BLOCK_COLUMNS, BLOCK_ENTRY, BLOCK_ROWS, BLOCK_TICK_RUNS, FRAME_RECORD, SEGMENT_BLOCKS, Section, elements,
+    put_elements, put_u32, remove_last, seal, sections,
 };
 
 use super::{counting, first, raw, rebuilt, sealed, with_columns, with_slack};
@@ -45,7 +45,7 @@ fn heads(good: &[u8]) -> Vec<Case> {
             seal(bytes, block);
         }),
         sealed("block-head-shorter-than-the-index-says", good, |bytes, all| {
-            let entry = elements(bytes, first(all, b"SEGM").head.end - 32, 28).remove(0).start;
+            let entry = elements(bytes, first(all, b"SEGM").head.end - SEGMENT_BLOCKS, BLOCK_ENTRY).remove(0).start;
             bytes[entry + 8] += 1;
             bytes[entry + 12] -= 1;
         }),

@@ -3,9 +3,8 @@
 use cdt_schema::{
     Draw, EntityKind, Generation, KindId, LayoutSpec, RngAlgorithm, RngStream, Scalar, ScalarType, Slot, StreamId, Uid,
 };
-use cdt_testkit::surgery::{BLOCK_COLUMNS, BLOCK_RANGES, BLOCK_ROWS, BLOCK_TICK_RUNS, elements, remove_last};
 
-use super::{PLAIN, counting, first, plain32, rebuilt, sealed, with_columns};
+use super::{PLAIN, counting, plain32, with_columns};
 use crate::make::{Case, column, field, live, trace};
 
 const CONSTANT: u8 = 1;
@@ -155,13 +154,6 @@ fn entities() -> Vec<Case> {
     let lives = trace(lives, live(8), 0..4, |number, tick| {
         tick.entity(Uid { kind: KindId(0), slot: Slot(0), generation: Generation(number / 2) }, &[])
     });
-    let gone = trace(spec.clone(), live(8), 0..4, |_, _| Ok(()));
-    let range = |name: &str, ends: [u64; 2]| {
-        sealed(name, &good, move |bytes, all| {
-            let range = elements(bytes, first(all, b"BLCK").head.end - BLOCK_RANGES, 16).remove(0);
-            bytes[range].copy_from_slice(ends.map(u64::to_le_bytes).as_flattened());
-        })
-    };
     let runs = |name: &str, parts: [[u32; 2]; 4]| {
         let frames = ["slot", "generation", "start", "length"].map(|part| format!("entities.rock.{part}"));
         let columns: Vec<(&str, u8, Vec<u8>)> =
@@ -169,17 +161,6 @@ fn entities() -> Vec<Case> {
         with_columns(name, &good, &columns)
     };
     vec![
-        rebuilt("block-without-a-range", &good, |parts| {
-            let vectors = [BLOCK_TICK_RUNS, BLOCK_ROWS, BLOCK_COLUMNS, BLOCK_RANGES];
-            remove_last(&mut parts.section(b"BLCK", 0).head, &vectors, 16);
-        }),
-        range("block-range-upside-down", [0x3f00_0001, 0x3f00_0000]),
-        range("block-range-not-finite", [0x3f00_0000, 0x7f80_0000]),
-        range("block-range-wider-than-its-type", [0x3f00_0000, 0x1_3f00_0000]),
-        sealed("block-range-of-no-rows", &gone, |bytes, all| {
-            let range = elements(bytes, first(all, b"BLCK").head.end - BLOCK_RANGES, 16).remove(0);
-            bytes[range.start] = 1;
-        }),
         runs("entities-run-of-no-tick", [[0, 1], [0, 0], [0, 0], [8, 0]]),
         runs("entities-run-past-the-block", [[0, 1], [0, 0], [1, 0], [4, 4]]),
         runs("entities-run-past-32-bits", [[0, 1], [0, 0], [u32::MAX, 0], [4, 4]]),

@@ -2,15 +2,17 @@
 
 use std::ops::Range;
 
-use cdt_schema::{LayoutSpec, Scalar, ScalarType, Tick};
+use cdt_schema::{EntityKind, Generation, KindId, LayoutSpec, Scalar, ScalarType, Slot, Tick, Uid};
 use cdt_testkit::meta;
 use cdt_testkit::surgery::{
-    BLOCK_TICK_RUNS, Section, elements, put_elements, put_u32, remove_last, seal, sections, summaries_start, u32_at,
+    BLOCK_ENTRY, BLOCK_TICK_RUNS, RANGE, SEGMENT_BLOCKS, SEGMENT_CHANGED, SEGMENT_DIAGNOSTICS, SEGMENT_ROWS,
+    SEGMENT_TICK_RUNS, SEGMENT_TICKS_WITH_INPUT, Section, elements, put_elements, put_u32, remove_last, seal, sections,
+    segment_parts, u32_at,
 };
 use cdt_trace::{Loss, LossKind};
 
 use super::{counting, first, raw, rebuilt, sealed, with_slack};
-use crate::make::{Case, encoder_of, live, state, trace};
+use crate::make::{Case, encoder_of, field, live, state, trace};
 use crate::valid::two_segments;
 
 pub fn cases() -> Vec<Case> {
@@ -21,25 +23,26 @@ pub fn cases() -> Vec<Case> {
     cases.extend(runs(&good));
     cases.extend(totals());
     cases.extend(tails(&good));
+    cases.extend(ranges());
     cases
 }
 
-/// How many bytes before its end the vectors of a segment's root stand: rows, changed, diagnostics, blocks, runs.
-const SEGMENT: [usize; 5] = [64, 48, 40, 32, 24];
+/// How many bytes before its end the vectors of a segment's root stand.
+const SEGMENT: [usize; 5] = [SEGMENT_ROWS, SEGMENT_CHANGED, SEGMENT_DIAGNOSTICS, SEGMENT_BLOCKS, SEGMENT_TICK_RUNS];
 
 /// The first segment's entry in the footer: offset (8), length of the head (4), ticks (4).
 fn segment_entry(bytes: &[u8], all: &[Section]) -> Range<usize> {
     elements(bytes, first(all, b"FOOT").head.end - 32, 16).remove(0)
 }
 
-/// The entries of blocks in the first segment: offset (8), lengths of head and tail, first and last tick, ticks (4 each).
+/// The entries of blocks in the first segment.
 fn block_entries(bytes: &[u8], all: &[Section]) -> Vec<Range<usize>> {
-    elements(bytes, first(all, b"SEGM").head.end - 32, 28)
+    elements(bytes, first(all, b"SEGM").head.end - SEGMENT_BLOCKS, BLOCK_ENTRY)
 }
 
 /// The first segment's runs of ticks: first, count (4 each).
 fn tick_runs(bytes: &[u8], all: &[Section]) -> Vec<Range<usize>> {
-    elements(bytes, first(all, b"SEGM").head.end - 24, 8)
+    elements(bytes, first(all, b"SEGM").head.end - SEGMENT_TICK_RUNS, 8)
 }
 
 fn footer(good: &[u8]) -> Vec<Case> {
@@ -71,10 +74,10 @@ fn footer(good: &[u8]) -> Vec<Case> {
         }),
         sealed("index-segment-of-earlier-ticks", &two_segments(), |bytes, all| {
             let second = |tag: &[u8; 4]| all.iter().filter(|section| &section.tag == tag).nth(1).unwrap().head.end;
-            let entry = elements(bytes, second(b"SEGM") - 32, 28).remove(0).start;
+            let entry = elements(bytes, second(b"SEGM") - SEGMENT_BLOCKS, BLOCK_ENTRY).remove(0).start;
             put_u32(bytes, entry + 16, 0);
             put_u32(bytes, entry + 20, 2);
-            for runs in [second(b"SEGM") - 24, second(b"BLCK") - BLOCK_TICK_RUNS] {
+            for runs in [second(b"SEGM") - SEGMENT_TICK_RUNS, second(b"BLCK") - BLOCK_TICK_RUNS] {
                 let run = elements(bytes, runs, 8).remove(0).start;
                 put_u32(bytes, run, 0);
             }
@@ -166,7 +169,7 @@ fn blocks(good: &[u8]) -> Vec<Case> {
         }),
         with_slack("record-segment-with-slack", good, b"SEGM"),
         sealed("record-segment-malformed", good, |bytes, all| {
-            put_u32(bytes, first(all, b"SEGM").head.end - 32 + 4, 1 << 24);
+            put_u32(bytes, first(all, b"SEGM").head.end - SEGMENT_BLOCKS + 4, 1 << 24);
         }),
     ]
 }
@@ -204,9 +207,6 @@ fn runs(good: &[u8]) -> Vec<Case> {
 }
 
 fn totals() -> Vec<Case> {
-    /// Bytes of a segment's root from a field to the root's end.
-    const ROWS: usize = 64;
-    const TICKS_WITH_INPUT: usize = 56;
     /// Bytes that the rows of a block may need.
     const MAX_RAW: u64 = 48 << 20;
     let timing = LayoutSpec { stages: vec!["all".to_owned()], timing: true, ..LayoutSpec::default() };
@@ -222,7 +222,7 @@ fn totals() -> Vec<Case> {
     let bare = trace(state(&[]), live(8), 0..2, |_, tick| tick.state(&[]));
     let rows = |name: &str, good: &[u8], value: u64| {
         sealed(name, good, move |bytes, all| {
-            let total = elements(bytes, first(all, b"SEGM").head.end - ROWS, 8).remove(0);
+            let total = elements(bytes, first(all, b"SEGM").head.end - SEGMENT_ROWS, 8).remove(0);
             bytes[total].copy_from_slice(&value.to_le_bytes());
         })
     };
@@ -246,7 +246,7 @@ fn totals() -> Vec<Case> {
         rows("totals-of-more-rows-without-columns", &bare, MAX_RAW + 1),
         rows("totals-of-rows-that-no-sum-holds", &good, u64::MAX),
         sealed("totals-of-more-ticks-with-input-than-ticks", &good, |bytes, all| {
-            put_u32(bytes, first(all, b"SEGM").head.end - TICKS_WITH_INPUT, 3);
+            put_u32(bytes, first(all, b"SEGM").head.end - SEGMENT_TICKS_WITH_INPUT, 3);
         }),
         summary("summaries-of-more-rows-than-a-block-has", 32, usize::try_from(MAX_RAW / 20 + 1).unwrap()),
         summary("summaries-of-more-ticks-with-input-than-ticks", 24, 65_537),
@@ -261,8 +261,8 @@ fn tails(good: &[u8]) -> Vec<Case> {
         }),
         raw("segment-summaries-checksum", good, |bytes| {
             let all = sections(bytes);
-            let at = summaries_start(bytes, first(&all, b"SEGM"));
-            bytes[at] ^= 1;
+            let [_, _, summaries] = segment_parts(bytes, first(&all, b"SEGM"));
+            bytes[summaries.start] ^= 1;
         }),
         sealed("record-summaries-malformed", good, |bytes, all| {
             put_u32(bytes, first(all, b"SEGM").tail.end - 16 + 4, 1 << 24);
@@ -277,6 +277,31 @@ fn tails(good: &[u8]) -> Vec<Case> {
             let segment = first(&all, b"SEGM");
             bytes[segment.start + 12] = 1;
             seal(bytes, segment);
+        }),
+    ]
+}
+
+fn ranges() -> Vec<Case> {
+    let kind = EntityKind { name: "rock".to_owned(), fields: vec![field("x", ScalarType::F32)] };
+    let spec = LayoutSpec { entities: Some(vec![kind]), ..LayoutSpec::default() };
+    let uid = Uid { kind: KindId(0), slot: Slot(0), generation: Generation(0) };
+    let good = trace(spec, live(8), 0..4, |_, tick| tick.entity(uid, &[Scalar::F32(0.5)]));
+    let range = |name: &str, ends: [u64; 2]| {
+        sealed(name, &good, move |bytes, all| {
+            let [_, ranges, _] = segment_parts(bytes, first(all, b"SEGM"));
+            bytes[ranges][..RANGE].copy_from_slice(ends.map(u64::to_le_bytes).as_flattened());
+        })
+    };
+    vec![
+        range("segment-range-upside-down", [0x3f00_0001, 0x3f00_0000]),
+        range("segment-range-not-finite", [0x3f00_0000, 0x7f80_0000]),
+        range("segment-range-wider-than-its-type", [0x3f00_0000, 0x1_3f00_0000]),
+        raw("segment-ranges-checksum", &good, |bytes| {
+            let [_, ranges, _] = segment_parts(bytes, first(&sections(bytes), b"SEGM"));
+            bytes[ranges.start] ^= 1;
+        }),
+        rebuilt("segment-shorter-than-its-ranges", &good, |parts| {
+            parts.section(b"SEGM", 0).tail.truncate(4 * 8 + RANGE - 1);
         }),
     ]
 }

@@ -1,7 +1,7 @@
 //! Lives of entities, and ticks.
 
 use cdt_schema::{EntityKind, Generation, KindId, LayoutSpec, Scalar, ScalarType, Slot, Uid};
-use cdt_testkit::surgery::{Parts, elements, put_u32, u32_at};
+use cdt_testkit::surgery::{Parts, SEGMENT_CHANGED, elements, put_u32, u32_at};
 
 use cdt_trace::Options;
 
@@ -208,7 +208,7 @@ pub fn two_segments() -> Vec<u8> {
 fn enters(parts: &mut Parts) {
     const ENTERED: u8 = 2;
     let segment = parts.section(b"SEGM", 0);
-    let totals = elements(&segment.head, segment.head.len() - 48, 1).remove(0);
+    let totals = elements(&segment.head, segment.head.len() - SEGMENT_CHANGED, 1).remove(0);
     segment.head[totals.start] |= ENTERED;
     let changed = segment.tail.len() - 16;
     assert_eq!(u32_at(&segment.tail, changed + 4), 1, "one column of one block");
