@@ -59,7 +59,12 @@ fn text(trace: &Arc<Trace<Counted>>, sql: &str, format: RowFormat) -> String {
 }
 
 fn csv(trace: &Arc<Trace<Counted>>, sql: &str) -> String {
-    text(trace, sql, RowFormat::Csv)
+    csv_in(trace, sql, "..")
+}
+
+fn csv_in(trace: &Arc<Trace<Counted>>, sql: &str, window: &str) -> String {
+    String::from_utf8(written(trace, sql, window, RowFormat::Csv).unwrap_or_else(|error| panic!("{sql}: {error}")))
+        .unwrap()
 }
 
 /// Whatever a filter asks of a field, the blocks that are passed over have no row that it lets through: what it asks of the same
@@ -150,7 +155,7 @@ fn blocks_of_several_segments_are_passed_over() {
             for window in ["..", "65000..66500", "66000..67000", "70020..132000", "135000.."] {
                 let count = |filter: &str| {
                     let sql = format!("SELECT count(*) AS n, sum(tick) AS t FROM entities.{kind} WHERE {filter}");
-                    String::from_utf8(written(&trace, &sql, window, RowFormat::Csv).unwrap()).unwrap()
+                    csv_in(&trace, &sql, window)
                 };
                 let opaque = filter.replace("hp", "coalesce(hp, hp)");
                 assert_eq!(count(filter), count(&opaque), "{kind}: {filter} in {window}");
@@ -164,7 +169,7 @@ fn blocks_of_several_segments_are_passed_over() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     for (window, told) in [("..", ranges.iter().sum::<u64>()), ("70000..100000", ranges[1])] {
         let before = trace.source().read.load(Ordering::Relaxed);
-        assert_eq!(text_in(&trace, "SELECT count(*) AS n FROM entities.cat WHERE hp < 0", window), "n\n0\n");
+        assert_eq!(csv_in(&trace, "SELECT count(*) AS n FROM entities.cat WHERE hp < 0", window), "n\n0\n");
         let read = trace.source().read.load(Ordering::Relaxed) - before;
         assert!((told..=told * threads).contains(&read), "{read} bytes of {told} in {window}");
     }
@@ -186,13 +191,9 @@ fn damaged_ranges_are_told_by_who_needs_them() {
         let asked = "SELECT count(*) AS n FROM entities.cat WHERE hp < 3";
         let error = written(&trace, asked, "..", RowFormat::Csv).unwrap_err();
         assert!(error.contains(rule) && error.matches("fixture").count() == 1, "{error}");
-        assert_eq!(text_in(&trace, asked, "..65000"), "n\n3000\n", "what is damaged is not asked");
-        assert_eq!(text(&trace, "SELECT count(*) AS n FROM entities.cat", RowFormat::Csv), "n\n140000\n");
+        assert_eq!(csv_in(&trace, asked, "..65000"), "n\n3000\n", "what is damaged is not asked");
+        assert_eq!(csv(&trace, "SELECT count(*) AS n FROM entities.cat"), "n\n140000\n");
     }
-}
-
-fn text_in(trace: &Arc<Trace<Counted>>, sql: &str, window: &str) -> String {
-    String::from_utf8(written(trace, sql, window, RowFormat::Csv).unwrap()).unwrap()
 }
 
 #[test]

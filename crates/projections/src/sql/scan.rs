@@ -71,11 +71,14 @@ impl<S: Source + Send + Sync + 'static> Scan<S> {
         }
         let segment = self.matter.partition_point(|(end, _)| *end <= block);
         let its = self.trace.blocks_of(segment);
-        let (_, matter) = &self.matter[segment];
-        let Some(matter) = matter.get() else {
-            let ranges = self.trace.ranges(segment)?;
-            let computed = (0..its.len()).map(|block| self.may_be_met(&ranges, block)).collect::<Result<_, _>>()?;
-            return Ok(matter.get_or_init(|| computed)[block - its.start]);
+        let (_, known) = &self.matter[segment];
+        let matter = match known.get() {
+            Some(matter) => matter,
+            None => {
+                let ranges = self.trace.ranges(segment)?;
+                let computed = (0..its.len()).map(|block| self.may_be_met(&ranges, block)).collect::<Result<_, _>>()?;
+                known.get_or_init(|| computed)
+            }
         };
         Ok(matter[block - its.start])
     }
