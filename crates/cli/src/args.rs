@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use cdt_analysis::{Action, Align, Rule};
+use cdt_door::record::Encoding;
+use cdt_door::terminal::Color;
 use cdt_ingest::{LineFormat, LogFormat};
 use cdt_projections::Window;
 use cdt_projections::sql::RowFormat;
 use cdt_schema::{Channel, ChannelSet, Generation, Slot, Tick};
-use cdt_trace::Options;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-
-use crate::terminal::Color;
 
 /// Find the tick where two runs that should be the same part for good, and say why.
 #[derive(Debug, Parser)]
@@ -77,22 +76,6 @@ pub struct Finalize {
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Encoding {
-    Live,
-    Archive,
-}
-
-impl Encoding {
-    /// Size and encoding of blocks.
-    pub fn options(self) -> Options {
-        match self {
-            Encoding::Live => Options::LIVE,
-            Encoding::Archive => Options::ARCHIVE,
-        }
-    }
 }
 
 /// Turn the text log of an emulator into a trace: one instruction is one tick.

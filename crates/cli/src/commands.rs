@@ -16,11 +16,11 @@ mod shell;
 
 use std::path::Path;
 
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::Terminal;
 use cdt_trace::Trace;
 
 use crate::args::Command;
-use crate::exit::{Exit, Failure};
-use crate::terminal::Terminal;
 
 /// Runs a command.
 pub fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::admissible;
 use crate::table::{ColumnType, columns};
 use crate::{
-    ChannelSet, Field, Generation, KindId, Layout, Origin, RowError, Scalar, ScalarType, Slot, TableId, TableKind,
-    Tick, Uid, vectorized,
+    Channel, ChannelSet, Command, Field, Generation, Input, KindId, Layout, Origin, PlayerId, RowError, Scalar,
+    ScalarType, Slot, Step, TableId, TableKind, Tick, Uid, vectorized,
 };
 
 /// Byte strings of any length, one a row.
@@ -425,6 +425,41 @@ impl Rows {
             .zip(lanes)
             .map(|(field, bits)| (field.clone(), Scalar::from_bits(field.scalar_type, bits)))
             .collect()
+    }
+
+    /// What drove a tick; `None` if the step channel is not declared or not loaded.
+    pub fn step(&self, tick: usize) -> Option<Step> {
+        let table = |kind| self.layout.table(kind).filter(|_| self.loaded.contains(Channel::Step));
+        let (step, inputs, commands) =
+            (table(TableKind::Step)?, table(TableKind::Inputs)?, table(TableKind::Commands)?);
+        let number = |table: TableId, column: usize, row| lane32(self.table(table).columns[column].bits(row));
+        let input = |row| {
+            let axis = |column| f32::from_bits(number(inputs, column, row));
+            Input {
+                buttons: number(inputs, columns::inputs::BUTTONS, row),
+                move_x: axis(columns::inputs::MOVE_X),
+                move_y: axis(columns::inputs::MOVE_Y),
+                aim_x: axis(columns::inputs::AIM_X),
+                aim_y: axis(columns::inputs::AIM_Y),
+            }
+        };
+        let command = |row| {
+            let columns = &self.table(commands).columns;
+            let args = self.values(commands, columns::commands::ARGS, row);
+            Command {
+                player: PlayerId(u8::try_from(columns[columns::commands::PLAYER].bits(row)).expect("a u8")),
+                kind: KindId(u16::try_from(columns[columns::commands::KIND].bits(row)).expect("a u16")),
+                args: args.into_iter().map(|(_, value)| value).collect(),
+            }
+        };
+        let row = self.range(step, tick).start;
+        Some(Step {
+            dt: f32::from_bits(number(step, columns::step::DT, row)),
+            elapsed: self.table(step).columns[columns::step::ELAPSED].bits(row),
+            mode: number(step, columns::step::MODE, row),
+            inputs: self.range(inputs, tick).map(input).collect(),
+            commands: self.range(commands, tick).map(command).collect(),
+        })
     }
 
     /// The rows of a table that are behaviour, over some ticks: all, but of events the guest's alone.

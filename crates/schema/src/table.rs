@@ -151,6 +151,13 @@ pub mod columns {
         pub const ELAPSED: usize = 1;
         pub const MODE: usize = 2;
     }
+    pub mod inputs {
+        pub const BUTTONS: usize = 0;
+        pub const MOVE_X: usize = 1;
+        pub const MOVE_Y: usize = 2;
+        pub const AIM_X: usize = 3;
+        pub const AIM_Y: usize = 4;
+    }
     pub mod commands {
         pub const PLAYER: usize = 0;
         pub const KIND: usize = 1;

@@ -49,7 +49,7 @@ pub struct Encoder {
     writer: RowWriter,
     blocks: BlockWriter,
     sections: SectionWriter,
-    last_tick: Option<Tick>,
+    last: Option<(Tick, Digest)>,
 }
 
 impl Encoder {
@@ -68,7 +68,7 @@ impl Encoder {
             blocks: BlockWriter::new(options.encoding),
             sections: SectionWriter::new(&layout, &to_bytes(&MetaRecord::new(meta, &layout))),
             writer: RowWriter::new(layout),
-            last_tick: None,
+            last: None,
         }
     }
 
@@ -85,8 +85,7 @@ impl Encoder {
         fill(&mut builder)?;
         builder.commit()?;
         let rows = self.writer.rows();
-        self.last_tick = Some(tick);
-        self.sections.tick(rows, rows.ticks().len() - 1);
+        self.last = Some((tick, self.sections.tick(rows, rows.ticks().len() - 1)));
         if rows.ticks().len() >= self.options.block_ticks || self.writer.raw_bytes() >= self.block_bytes {
             self.end_block();
         }
@@ -115,7 +114,17 @@ impl Encoder {
 
     /// The last tick that was added.
     pub fn last_tick(&self) -> Option<Tick> {
-        self.last_tick
+        self.last.map(|(tick, _)| tick)
+    }
+
+    /// What the trace's rows are.
+    pub fn layout(&self) -> &Layout {
+        self.writer.rows().layout()
+    }
+
+    /// The digest of the last tick that was added.
+    pub fn last_digest(&self) -> Option<Digest> {
+        self.last.map(|(_, digest)| digest)
     }
 
     /// Bytes that are ready, in the order of the file.

@@ -96,6 +96,16 @@ impl TraceWriter {
         self.encoder.last_tick()
     }
 
+    /// What the trace's rows are.
+    pub fn layout(&self) -> &Layout {
+        self.encoder.layout()
+    }
+
+    /// The digest of the last tick that was added.
+    pub fn last_digest(&self) -> Option<Digest> {
+        self.encoder.last_digest()
+    }
+
     /// Completes the file and gives it its final name.
     ///
     /// # Errors

@@ -142,7 +142,7 @@ impl GrowingTrace {
             Section::Block { entry, rows, .. } => {
                 self.first_tick.get_or_insert(entry.first_tick);
                 self.ticks += u64::from(entry.ticks);
-                (0..rows.ticks().len()).for_each(|tick| index.tick(&rows, tick));
+                (0..rows.ticks().len()).for_each(|tick| _ = index.tick(&rows, tick));
                 index.block(&rows, entry);
                 self.follower.recycle(rows);
             }

@@ -65,12 +65,13 @@ impl IndexWriter {
         }
     }
 
-    /// Takes the next tick of the block in the making.
-    pub(crate) fn tick(&mut self, rows: &Rows, index: usize) {
+    /// Takes the next tick of the block in the making, and gives its digest.
+    pub(crate) fn tick(&mut self, rows: &Rows, index: usize) -> Digest {
         let digests = self.digester.digest(rows, index);
         self.content.push(rows.ticks()[index], digests.tick);
         self.digests.push(digests.tick);
         self.summarizer.tick(rows.layout(), &digests);
+        digests.tick
     }
 
     /// Ends the block whose rows these are, all ticks of which were taken.
@@ -206,9 +207,9 @@ impl SectionWriter {
         SectionWriter { index: IndexWriter::new(layout), segment: None, out, taken: 0 }
     }
 
-    /// Takes the next tick of the block in the making.
-    pub(crate) fn tick(&mut self, rows: &Rows, index: usize) {
-        self.index.tick(rows, index);
+    /// Takes the next tick of the block in the making, and gives its digest.
+    pub(crate) fn tick(&mut self, rows: &Rows, index: usize) -> Digest {
+        self.index.tick(rows, index)
     }
 
     /// Ends the block whose rows these are, all ticks of which were taken, and which is encoded so.

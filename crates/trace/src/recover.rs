@@ -139,7 +139,7 @@ impl Recovery {
             Section::Block { entry, rows, head, tail } => {
                 self.first_tick.get_or_insert(entry.first_tick);
                 self.ticks += u64::from(entry.ticks);
-                (0..rows.ticks().len()).for_each(|tick| sections.tick(&rows, tick));
+                (0..rows.ticks().len()).for_each(|tick| _ = sections.tick(&rows, tick));
                 sections.block(&rows, head, tail);
                 self.follower.recycle(rows);
             }

@@ -4,14 +4,15 @@ use std::io::Write as _;
 use std::path::Path;
 
 use cdt_analysis::{Bisect, BisectOptions, Verdict, WindowTick};
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{Page, counted, thousands};
+use cdt_door::verdict;
+use cdt_door::watch::{Bar, Naming};
 use cdt_trace::NewFile;
 
 use super::{diff, open, settled};
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted, thousands};
-use crate::watch::{Bar, Naming};
 
 /// Finds the first bad tick.
 pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -30,7 +31,7 @@ pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure>
     let next = diff::command("focus", &args.comparison);
     if let Some(folder) = &args.out {
         let json = Terminal::json(&report)?;
-        let plain = page(&report, &next, &Terminal::plain());
+        let plain = page(&report, &next, &Terminal::plain("cdt"));
         let files = [("bisect.json", json.as_bytes()), ("bisect.txt", plain.as_bytes())];
         write_bundle(folder, args.force, &files, terminal)?;
     }
@@ -39,7 +40,7 @@ pub fn bisect(args: &args::Bisect, terminal: &Terminal) -> Result<Exit, Failure>
     } else {
         terminal.print(&page(&report, &next, terminal))?;
     }
-    Ok(diff::exit(report.verdict))
+    Ok(verdict::exit(report.verdict))
 }
 
 /// Writes the files of a report, which stands there whole or not at all.
@@ -65,7 +66,7 @@ fn page(report: &Bisect, next: &str, terminal: &Terminal) -> String {
     let mut page = Page::new(terminal);
     match (&report.verdict, &report.first_sustained) {
         (Verdict::Equal, _) => {
-            page.headline(Mark::Good, &diff::equal_text(&report.ends, report.alignment.as_ref()));
+            page.headline(Mark::Good, &verdict::equal_text(&report.ends, report.alignment.as_ref()));
         }
         (Verdict::NotComparable, _) => page.headline(Mark::Unsure, "NOT COMPARABLE"),
         (Verdict::Diverged, Some(lasting)) => {
@@ -73,8 +74,8 @@ fn page(report: &Bisect, next: &str, terminal: &Terminal) -> String {
         }
         (Verdict::Diverged, None) => page.headline(Mark::Unsure, "NO BAD TICK: every difference healed"),
     }
-    diff::reasons(&mut page, &report.reasons, &report.traces);
-    diff::mismatches(&mut page, report.first_mismatch.as_ref(), report.first_sustained.as_ref());
+    verdict::reasons(&mut page, &report.reasons, &report.traces);
+    verdict::mismatches(&mut page, report.first_mismatch.as_ref(), report.first_sustained.as_ref());
     if report.healed_before > 0 {
         page.field("healed", &format!("{} before it", counted(report.healed_before, "differing tick")));
     }
@@ -85,14 +86,14 @@ fn page(report: &Bisect, next: &str, terminal: &Terminal) -> String {
         page.table(&header, &rows);
         page.line("");
     }
-    diff::how_much(&mut page, &report.compared);
-    diff::policy(&mut page, &report.policy);
+    verdict::how_much(&mut page, &report.compared);
+    verdict::policy(&mut page, &report.policy);
     let masks = report.policy.masks.iter().map(|mask| format!("{} ({})", mask.what, mask.reason));
     page.list("left out", &masks.collect::<Vec<_>>());
     if let Some(alignment) = &report.alignment {
-        diff::alignment(&mut page, alignment);
+        verdict::alignment(&mut page, alignment);
     }
-    diff::ends(&mut page, &report.ends, report.compared.whole || report.alignment.is_some());
+    verdict::ends(&mut page, &report.ends, report.compared.whole || report.alignment.is_some());
     for (name, facts) in [("reference", &report.traces.reference), ("candidate", &report.traces.candidate)] {
         page.field(name, &format!("{} {}, {}", facts.path, facts.content_digest, facts.producer));
     }

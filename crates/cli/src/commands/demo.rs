@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{clean, quoted};
 use cdt_trace::NewFile;
 use clap::Parser;
 
 use super::run;
 use crate::args::{Args, Demo};
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{clean, quoted};
 
 /// What two versions of rapier2d made of the same sixty boxes; `traces/demo/README.md` says how.
 const CAPTURES: [(&str, &[u8]); 2] = [

@@ -4,6 +4,10 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{Page, counted};
+use cdt_door::watch::{Bar, Naming};
 use cdt_ingest::{CaptureEnd, ErrorKind};
 use cdt_projections::Window;
 use cdt_projections::mcap::McapFault;
@@ -15,10 +19,6 @@ use serde::Serialize;
 use super::query::{in_trace, loss_within, silence_workers};
 use super::{open, settled};
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted};
-use crate::watch::{Bar, Naming};
 
 /// The JSON report of `export`.
 #[derive(Serialize, JsonSchema)]
@@ -118,7 +118,7 @@ fn capture(trace: &Trace, args: &args::Export) -> Result<(Vec<FileJson>, Option<
         let written = cdt_ingest::write_capture(trace, &mut BufWriter::new(&mut file), &bar);
         let written = written.map_err(|error| match error.kind() {
             ErrorKind::Capture => unwritten(&args.output, &error.to_string()),
-            _ => error.into(),
+            _ => Failure::of(error),
         });
         settled(&[trace], written)?
     };
@@ -137,7 +137,7 @@ fn mcap(trace: &Trace, args: &args::Export) -> Result<Vec<FileJson>, Failure> {
         let written = cdt_projections::mcap::write_mcap(trace, args.ticks, &mut file, &bar);
         let written = written.map_err(|error| match &error {
             McapFault::Write(_) => unwritten(&args.output, &error.to_string()),
-            _ => error.into(),
+            _ => Failure::of(error),
         });
         settled(&[trace], written)?
     };

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use cdt_analysis::LossEntry;
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::record::Encoding;
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{Page, counted, thousands};
+use cdt_door::watch::Bar;
 use cdt_trace::{NewFile, Trace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{open, settled};
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted, thousands};
-use crate::watch::Bar;
 
 /// The JSON report of `compact`.
 #[derive(Serialize, JsonSchema)]
@@ -51,8 +52,8 @@ pub fn compact(args: &args::Compact, terminal: &Terminal) -> Result<Exit, Failur
         schema: "cdt.compact/1",
         path: out.display().to_string(),
         encoding: match args.to {
-            args::Encoding::Live => "live",
-            args::Encoding::Archive => "archive",
+            Encoding::Live => "live",
+            Encoding::Archive => "archive",
         },
         ticks: index.ticks(),
         content_digest: index.content_digest.to_string(),

@@ -1,14 +1,15 @@
 //! `focus`.
 
 use cdt_analysis::{CauseClass, DrawChange, DrawPair, DrawView, Focus, FocusDifference, FocusOutcome};
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{Page, counted, thousands};
+use cdt_door::verdict;
+use cdt_door::watch::Bar;
 use cdt_projections::Value;
 
 use super::{diff, open, settled};
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted, thousands};
-use crate::watch::Bar;
 
 /// Differences whose history is printed.
 const WITH_HISTORY: usize = 5;
@@ -29,9 +30,9 @@ pub fn focus(args: &args::Focus, terminal: &Terminal) -> Result<Exit, Failure> {
             if args.comparison.json {
                 terminal.print_json(&report)?;
             } else {
-                terminal.print(&diff::page(&report, &diff::command("focus", &args.comparison), terminal))?;
+                terminal.print(&verdict::page(&report, &diff::command("focus", &args.comparison), terminal))?;
             }
-            Ok(diff::exit(report.verdict))
+            Ok(verdict::exit(report.verdict))
         }
         FocusOutcome::Tick(focus) => {
             if args.comparison.json {
@@ -59,7 +60,7 @@ fn page(focus: &Focus, terminal: &Terminal) -> String {
     let other = focus.candidate_tick.map_or(String::new(), |tick| format!(", the candidate's {tick}"));
     page.headline(Mark::Strong, &format!("tick {}{other} ({}): {found}", focus.tick, focus.chosen));
     if let Some(cause) = &focus.cause {
-        diff::cause(&mut page, cause);
+        verdict::cause(&mut page, cause);
     }
     let population = &focus.population;
     for (label, list) in [
@@ -70,7 +71,7 @@ fn page(focus: &Focus, terminal: &Terminal) -> String {
     ] {
         page.list(label, list);
     }
-    diff::losses(&mut page, &focus.loss);
+    verdict::losses(&mut page, &focus.loss);
     if !focus.draws.is_empty() {
         page.line("");
         let header = ["draw", "", "reference", "candidate", "callers"].map(str::to_owned);

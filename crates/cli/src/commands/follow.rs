@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cdt_analysis::{DiffFollower, DiffOptions, DiffReport, Examination, Health, Standing};
+use cdt_door::exit::Failure;
+use cdt_door::terminal::Terminal;
+use cdt_door::verdict;
+use cdt_door::watch::{self, Bar};
 use cdt_trace::{GrowingTrace, Snapshot, Trace, Unwatched, Watch, WriterState};
 
-use super::diff;
 use crate::args::Following;
-use crate::exit::Failure;
-use crate::terminal::Terminal;
-use crate::watch::{self, Bar};
 
 /// Between two looks at a file that did not grow.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -177,7 +177,7 @@ pub fn diff(
         let (Some(left), Some(right)) = (sides[0].snapshot()?, sides[1].snapshot()?) else { continue };
         match follower.look(&left, &right, &Unwatched)? {
             Standing::Open => {}
-            Standing::Differ(first) => bar.aside(|| terminal.complain(&diff::glimpse(&first))),
+            Standing::Differ(first) => bar.aside(|| terminal.complain(&verdict::glimpse(&first))),
             Standing::Settled => settled = true,
         }
     }

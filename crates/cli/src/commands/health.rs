@@ -1,13 +1,13 @@
 //! `health`.
 
 use cdt_analysis::{Health, HealthVerdict};
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{Page, counted, thousands};
+use cdt_door::watch::Bar;
 
 use super::{follow, open, settled};
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted, thousands};
-use crate::watch::Bar;
 
 /// Examines a trace.
 pub fn health(args: &args::Health, terminal: &Terminal) -> Result<Exit, Failure> {

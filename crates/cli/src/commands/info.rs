@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use cdt_analysis::{LossEntry, TraceFacts};
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{Page, counted, thousands};
 use cdt_trace::{Run, Trace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::open;
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted, thousands};
 
 /// The JSON report of `info`.
 #[derive(Serialize, JsonSchema)]

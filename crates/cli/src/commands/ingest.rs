@@ -1,14 +1,14 @@
 //! `finalize` and `import`.
 
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{Page, counted};
+use cdt_door::watch::Bar;
 use cdt_ingest::{Destination, Finalize, Finalized, Import, Input, LogFormat, RunOutcome};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted};
-use crate::watch::Bar;
 
 /// The JSON report of `finalize`.
 #[derive(Serialize, JsonSchema)]
@@ -38,7 +38,8 @@ pub fn finalize(args: &args::Finalize, terminal: &Terminal) -> Result<Exit, Fail
     };
     let report = {
         let bar = Bar::new("finalizing");
-        cdt_ingest::finalize(Input::open(&args.capture)?, &how, &bar)?
+        let input = Input::open(&args.capture).map_err(Failure::of)?;
+        cdt_ingest::finalize(input, &how, &bar).map_err(Failure::of)?
     };
     let finalized = report.runs.iter().filter(|run| matches!(run.outcome, RunOutcome::Finalized { .. })).count();
     let lossy = |outcome: &RunOutcome| matches!(outcome, RunOutcome::Finalized { loss: Some(_), .. });
@@ -136,7 +137,8 @@ pub fn import(args: &args::Import, terminal: &Terminal) -> Result<Exit, Failure>
     let how = Import { format: &format, out: &args.out, overwrite: args.force, truncated_tail: args.truncated_tail };
     let report = {
         let bar = Bar::new("importing");
-        cdt_ingest::import(Input::open(&args.log)?, &how, &bar)?
+        let input = Input::open(&args.log).map_err(Failure::of)?;
+        cdt_ingest::import(input, &how, &bar).map_err(Failure::of)?
     };
     if args.json {
         terminal.print_json(&ImportJson {

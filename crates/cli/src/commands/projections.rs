@@ -1,16 +1,16 @@
 //! `tick` and `entity`.
 
 use cdt_analysis::LossEntry;
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Terminal};
+use cdt_door::text::{Page, counted};
+use cdt_door::watch::Bar;
 use cdt_projections::{Life, Lives, TickView, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{open, settled};
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Terminal};
-use crate::text::{Page, counted};
-use crate::watch::Bar;
 
 /// The JSON report of `tick`.
 #[derive(Serialize, JsonSchema)]

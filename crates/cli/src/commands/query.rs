@@ -5,6 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{panic, thread};
 
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::{Mark, Pipe, Terminal};
+use cdt_door::text::{Page, thousands};
+use cdt_door::watch::Bar;
 use cdt_projections::Window;
 use cdt_projections::sql::{Query, QueryError, QueryErrorKind, RowFormat, SqlColumn, SqlTable, sql_tables, write_rows};
 use cdt_trace::{NewFile, Trace, TraceIndex};
@@ -13,10 +17,6 @@ use serde::Serialize;
 
 use super::{open, settled};
 use crate::args;
-use crate::exit::{Exit, Failure};
-use crate::terminal::{Mark, Pipe, Terminal};
-use crate::text::{Page, thousands};
-use crate::watch::Bar;
 
 /// Asks a trace in SQL, or lists its tables.
 pub fn query(args: &args::Query, terminal: &Terminal) -> Result<Exit, Failure> {

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use cdt_door::exit::{Exit, Failure};
+use cdt_door::terminal::Terminal;
+use cdt_door::watch::Naming;
 use cdt_trace::NewFile;
 use clap::CommandFactory;
 
 use crate::args::{self, Args};
-use crate::exit::{Exit, Failure};
-use crate::terminal::Terminal;
-use crate::watch::Naming;
 
 /// Prints a shell's completion script.
 pub fn completions(args: &args::Completions, terminal: &Terminal) -> Result<Exit, Failure> {

@@ -24,7 +24,7 @@ const BANS: &[Ban] = &[
     (&["dbg!"], Everywhere, "remove it"),
     (&["unsafe"], Everywhere, "write it safely"),
     (&["print!", "println!", "eprint!", "eprintln!"], Below(6), "return it, or take a progress callback; doors print"),
-    (&["process::exit"], NotIn(&["cli", "xtask"]), "return an error; `cli` exits"),
+    (&["process::exit"], NotIn(&["cli", "door", "xtask"]), "return an error; doors exit"),
     (&["SystemTime::now", "Instant::now"], Below(5), "take the time, or a progress callback, as an argument"),
     (&["env::var", "env::var_os", "env::vars"], Below(5), "take it as an argument; doors read the environment"),
 ];

@@ -114,7 +114,7 @@ fn crates_of_others_stay_where_they_are_known() {
     expect_of(
         "analysis",
         "[dependencies]\nclap = \"4\"",
-        &["crates/analysis/Cargo.toml:4: analysis depends on `clap`; only cli may; do there what needs it"],
+        &["crates/analysis/Cargo.toml:4: analysis depends on `clap`; only cli and door may; do there what needs it"],
     );
 }
 
@@ -140,7 +140,7 @@ fn bans_name_the_replacement() {
         ("fn f() { dbg!(1); }", "`dbg!` in trace; remove it"),
         ("fn f() { unsafe { g() } }", "`unsafe` in trace; write it safely"),
         ("fn f() { println!() }", "`println!` in trace; return it, or take a progress callback; doors print"),
-        ("fn f() { std::process::exit(1) }", "`process::exit` in trace; return an error; `cli` exits"),
+        ("fn f() { std::process::exit(1) }", "`process::exit` in trace; return an error; doors exit"),
         (
             "fn f() { a!(Instant::now()) }",
             "`Instant::now` in trace; take the time, or a progress callback, as an argument",

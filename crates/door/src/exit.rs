@@ -49,6 +49,13 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub struct Failure(pub String);
 
+impl Failure {
+    /// What an error says, which is enough for people.
+    pub fn of(error: impl std::error::Error) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -61,14 +68,8 @@ impl From<cdt_trace::Error> for Failure {
     }
 }
 
-impl From<cdt_ingest::Error> for Failure {
-    fn from(error: cdt_ingest::Error) -> Failure {
-        Failure(error.to_string())
-    }
-}
-
-impl From<cdt_projections::mcap::McapFault> for Failure {
-    fn from(error: cdt_projections::mcap::McapFault) -> Failure {
+impl From<cdt_recorder::Error> for Failure {
+    fn from(error: cdt_recorder::Error) -> Failure {
         Failure(error.to_string())
     }
 }

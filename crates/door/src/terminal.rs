@@ -22,6 +22,8 @@ pub enum Color {
 /// Where text goes and how it looks there.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
+    /// The program that speaks.
+    program: &'static str,
     color: bool,
     /// Columns; `None` when standard output is not a terminal.
     width: Option<usize>,
@@ -43,8 +45,8 @@ pub enum Mark {
 }
 
 impl Terminal {
-    /// The terminal, or pipe, that standard output is.
-    pub fn new(color: Color) -> Terminal {
+    /// The terminal, or pipe, that the standard output of `program` is.
+    pub fn new(program: &'static str, color: Color) -> Terminal {
         let is_terminal = io::stdout().is_terminal();
         #[expect(clippy::disallowed_methods, reason = "a door may read the environment")]
         let variable = |name| std::env::var_os(name).unwrap_or_default();
@@ -55,7 +57,7 @@ impl Terminal {
             Color::Never => false,
         };
         let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).filter(|_| is_terminal);
-        Terminal { color, width }
+        Terminal { program, color, width }
     }
 
     /// Columns of the terminal; `None` where text may be as wide as it likes.
@@ -90,8 +92,8 @@ impl Terminal {
     }
 
     /// A file, or whatever else has neither colours nor a width.
-    pub fn plain() -> Terminal {
-        Terminal { color: false, width: None }
+    pub fn plain(program: &'static str) -> Terminal {
+        Terminal { program, color: false, width: None }
     }
 
     /// A report as JSON.
@@ -107,7 +109,7 @@ impl Terminal {
 
     /// Says on standard error why something could not be done.
     pub fn complain(&self, message: &str) {
-        let _ = writeln!(io::stderr().lock(), "cdt: {}", crate::text::clean(message));
+        let _ = writeln!(io::stderr().lock(), "{}: {}", self.program, crate::text::clean(message));
     }
 }
 

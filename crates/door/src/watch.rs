@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// From now on Ctrl-C asks the running work to stop, which leaves nothing half done. Work that cannot hear it, because it waits
 /// for a pipe, is ended with this exit code: at the second Ctrl-C, or after a while.
-pub fn catch_interrupts(exit: Exit) {
+pub fn catch_interrupts(program: &'static str, exit: Exit) {
     // Without a handler Ctrl-C ends the process at once; then a `.partial` file may stay, which the next writer names.
     let _ = ctrlc::set_handler(move || {
         #[expect(clippy::disallowed_methods, reason = "a door may ask the clock")]
@@ -42,12 +42,12 @@ pub fn catch_interrupts(exit: Exit) {
         drop(last);
         let this = INTERRUPTS.fetch_add(1, Ordering::Relaxed) + 1;
         if this - FORGOTTEN.load(Ordering::Relaxed) > 1 {
-            leave(exit);
+            leave(program, exit);
         }
         std::thread::spawn(move || {
             std::thread::sleep(GRACE);
             if FORGOTTEN.load(Ordering::Relaxed) < this {
-                leave(exit);
+                leave(program, exit);
             }
         });
     });
@@ -55,10 +55,10 @@ pub fn catch_interrupts(exit: Exit) {
 
 /// Ends the process, unless files are getting their names: that takes no longer than the disk does.
 #[expect(clippy::disallowed_methods, reason = "nothing else ends a thread that waits for a pipe")]
-fn leave(exit: Exit) {
+fn leave(program: &str, exit: Exit) {
     if !IS_NAMING.load(Ordering::Relaxed) {
-        let message = "cdt: broken off; a file that ends in .partial or .recovering may stay, which --force clears";
-        let _ = writeln!(std::io::stderr(), "{message}");
+        let message = "broken off; a file that ends in .partial or .recovering may stay, which --force clears";
+        let _ = writeln!(std::io::stderr(), "{program}: {message}");
         std::process::exit(exit.code().into());
     }
 }

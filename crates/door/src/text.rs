@@ -16,6 +16,7 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
+    /// An empty page, as wide as the terminal.
     pub fn new(terminal: &'a Terminal) -> Page<'a> {
         Page { terminal, text: String::new() }
     }
@@ -88,6 +89,7 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The page's text.
     pub fn finish(self) -> String {
         self.text
     }
