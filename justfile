@@ -14,6 +14,10 @@ fuzz seconds="30":
 second-reader:
     cargo xtask second-reader
 
+# The whole loop on a native program: capture it, record its rewrite, compare, say why they part. Needs Linux and Python 3.11.
+loop:
+    cargo xtask loop
+
 # The lab on its golden traces.
 demo:
     cargo run --release --locked -- demo

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Outcome, deny, fuzz, second_reader, tidy};
+use crate::{Outcome, capture_loop, deny, fuzz, second_reader, tidy};
 
 enum Action {
     /// Run the step's own words as a command.
@@ -24,6 +24,7 @@ const STEPS: &[(&str, Action)] = &[
     ("cargo doc --workspace --no-deps --locked", Spawn),
     ("cargo deny check", Call(deny::run)),
     ("cargo run --release --locked -- demo", Spawn),
+    ("cargo xtask loop", Call(capture_loop::run)),
     ("cargo xtask second-reader", Call(second_reader::short)),
     ("cargo xtask fuzz", Call(fuzz::short)),
 ];
@@ -74,8 +75,12 @@ pub fn run(root: &Path) -> Outcome {
 
 /// Writes what is generated from code anew: the test that finds a drift is the one that mends it.
 pub fn codegen(root: &Path) -> Outcome {
-    let tests =
-        [["cdt-ingest", "--test", "schema"], ["cdt-cli", "--bin", "cdt"], ["cdt-trace", "--test", "conformance"]];
+    let tests: [&[&str]; 4] = [
+        &["cdt-ingest", "--test", "schema"],
+        &["cdt-cli", "--bin", "cdt"],
+        &["cdt-trace", "--test", "conformance"],
+        &["arena", "--test", "capture", "the_rewrite_is_the_original"],
+    ];
     for words in tests {
         let mut command = command(root, "cargo");
         command.args(["test", "--quiet", "--package"]).args(words).env("CDT_CODEGEN", "1");
@@ -85,7 +90,8 @@ pub fn codegen(root: &Path) -> Outcome {
             Err(error) => return Err(format!("cannot start cargo: {error}")),
         }
     }
-    Ok("docs/capture.schema.json, docs/schemas and traces/conformance are those of the code".to_owned())
+    Ok("the rows' and reports' schemas, the agents' row types, docs/deviations.md and traces/conformance are those of the code"
+        .to_owned())
 }
 
 fn seconds(duration: Duration) -> String {

@@ -5,9 +5,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "a development tool may ask the clock and the environment")]
 
+mod capture_loop;
 mod ci;
 mod deny;
 mod fuzz;
+mod python;
 mod second_reader;
 mod tidy;
 
@@ -20,7 +22,8 @@ type Outcome = Result<String, String>;
 const USAGE: &str = "usage: cargo xtask <command>
 
   tidy           check the house rules: floors, module docs, lengths, banned calls
-  codegen        write docs/capture.schema.json, docs/schemas and traces/conformance anew from the code
+  codegen        write anew what is generated from the code: schemas, the agents' types, tables of docs, traces/conformance
+  loop           capture the original, record its rewrite, compare: every command is printed before it is run
   fuzz           run the fuzz targets: [--seconds N] [TARGET], or one on an input: TARGET INPUT
   second-reader  read the conformance corpus with the reader in Python
   test           run everything that CI runs, in order, stopping at the first failure
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         ["codegen"] => ci::codegen(&root),
         ["tidy"] => tidy::run(&root),
         ["fuzz", ref rest @ ..] => fuzz::from_args(&root, rest),
+        ["loop"] => capture_loop::run(&root),
         ["second-reader"] => second_reader::short(&root),
         ["test"] => ci::run(&root),
         ["--help" | "-h" | "help"] => Ok(USAGE.to_owned()),
