@@ -1,6 +1,7 @@
 //! Measures the lab's traces and verdicts beside MCAP, Parquet and Arrow IPC, on the same rows and in the same run.
 //! Prints the table of docs/benchmarks.md; ratios are what counts.
 
+mod agents;
 mod arrow;
 mod capture;
 mod clock;
@@ -9,6 +10,7 @@ mod ingest;
 mod messages;
 mod ours;
 mod processes;
+mod recorder;
 mod table;
 mod verdict;
 mod w1;
@@ -21,16 +23,31 @@ use std::process::{Command, ExitCode};
 use cdt_trace::Options;
 use workload::Workload;
 
-const USAGE: &str = "usage: cdt-bench [--ticks N] [--rounds N] [--only w1|w2|formats]... [--quick]";
+const USAGE: &str = "usage: cdt-bench [--ticks N] [--rounds N] [--only w1|w2|formats|recorder|capture]... [--quick]";
 
 /// How much is measured.
 struct Request {
     ticks: u32,
     rounds: u32,
-    w1: bool,
-    w2: bool,
-    /// Whether only the formats are compared.
-    formats: bool,
+    /// Parts of the table; all of them if there is none.
+    only: Vec<String>,
+}
+
+/// What is measured by itself.
+const PARTS: [&str; 4] = ["w1", "w2", "recorder", "capture"];
+/// Beside [`PARTS`]: of the workloads only the formats.
+const FORMATS: &str = "formats";
+
+impl Request {
+    fn names(&self, part: &str) -> bool {
+        self.only.iter().any(|only| only == part)
+    }
+
+    /// Whether a part is to be measured.
+    fn wants(&self, part: &str) -> bool {
+        let any = PARTS.iter().any(|part| self.names(part));
+        self.names(part) || (!any && (!self.names(FORMATS) || part.starts_with('w')))
+    }
 }
 
 fn main() -> ExitCode {
@@ -49,28 +66,34 @@ fn main() -> ExitCode {
     println!("commit   {}", commit());
     println!("machine  {}", machine());
     println!("CPU time, the best of {} rounds taken in turns; of single ticks the median\n", request.rounds);
-    if request.w1 {
+    if request.wants("w1") {
         measure::<w1::W1>(&request);
     }
-    if request.w2 {
+    if request.wants("w2") {
         measure::<w2::W2>(&request);
+    }
+    if request.wants("recorder") {
+        let figures = recorder::figures(request.ticks / 20, request.rounds * 4);
+        println!("Recording a machine of ours\n{}", table::figures(&figures));
+    }
+    if request.wants("capture") {
+        println!("Capturing a program from outside\n{}", table::figures(&agents::figures(request.ticks)));
     }
     ExitCode::SUCCESS
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Option<Request> {
-    let mut request = Request { ticks: cdt_testkit::W1_TICKS, rounds: 7, w1: true, w2: true, formats: false };
+    let mut request = Request { ticks: cdt_testkit::W1_TICKS, rounds: 7, only: Vec::new() };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--ticks" => request.ticks = words.next()?.parse().ok().filter(|&ticks| ticks >= 100)?,
             "--rounds" => request.rounds = words.next()?.parse().ok().filter(|&rounds| rounds > 0)?,
             "--quick" => (request.ticks, request.rounds) = (300, 1),
-            "--only" => match words.next()?.as_str() {
-                "w1" => request.w2 = false,
-                "w2" => request.w1 = false,
-                "formats" => request.formats = true,
-                _ => return None,
-            },
+            "--only" => {
+                let part = words.next()?;
+                let is_part = PARTS.contains(&part.as_str()) || part == FORMATS;
+                request.only.push(is_part.then_some(part)?);
+            }
             _ => return None,
         }
     }
@@ -85,7 +108,7 @@ fn measure<W: Workload>(request: &Request) {
     let mut lines = formats::lines::<W>(&ticks, &written, request.rounds);
     drop(written);
     let mut figures = formats::pauses::<W>(&ticks);
-    if !request.formats {
+    if !request.names(FORMATS) {
         lines.extend(verdict::forks::<W>(&ticks, request.rounds));
         lines.push(verdict::equal::<W>(request.ticks * 10, request.rounds));
         let (_, digest) = ours::write::<W>(&ticks, true, Options::LIVE);

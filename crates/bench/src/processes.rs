@@ -29,7 +29,8 @@ pub fn print_peak(command: &[OsString]) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes of memory")]
-fn peak_mib(command: &[OsString], folder: &Path) -> f64 {
+/// Runs a command to its end and gives the peak memory of it and what it has waited for, the larger.
+pub fn peak_mib(command: &[OsString], folder: &Path) -> f64 {
     let this = std::env::current_exe().expect("this program is somewhere");
     let output = Command::new(this).arg(PEAK_OF).args(command).current_dir(folder).output();
     let output = output.expect("this program starts");

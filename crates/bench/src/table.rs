@@ -105,6 +105,12 @@ pub fn render(lines: &[Line], figures: &[Figure]) -> String {
         let (live, archive) = (verdict(line, Who::Live, live), verdict(line, Who::Archive, archive));
         let _ = writeln!(out, "{:<42}{values}  {live:<33}{archive}", line.name);
     }
+    out + &self::figures(figures)
+}
+
+/// Figures by themselves, as text.
+pub fn figures(figures: &[Figure]) -> String {
+    let mut out = String::new();
     for figure in figures {
         let ask = figure.ask.as_ref().map_or(String::new(), |(ask, is)| format!("{ask}: {}", met(*is)));
         let _ = writeln!(out, "{:<42}{:>18}  {ask}", figure.name, figure.value);

@@ -13,4 +13,7 @@ fn every_line_of_the_table_is_measured() {
     {
         assert_eq!(text.matches(line).count(), 2, "{line}, once a workload:\n{text}");
     }
+    for line in ["the recorder's own cost of a tick", "Capturing a program from outside"] {
+        assert!(text.contains(line), "{line}:\n{text}");
+    }
 }
